@@ -1,0 +1,71 @@
+"""What an engine is: something that streams the reply to a conversation.
+
+This module knows no torch, no gradio and no network: `demo.local` is an engine on this machine,
+`demo.remote` one behind a server. It also holds what a page needs while an engine is still on
+its way (`Loading`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from demo.messages import Sentences, UserError
+
+Conversation = list[dict[str, Any]]
+"""The model card's form: turns of `role` and `content`, where a user's content is a list of
+`{"type": "audio", "audio_url": …}` and `{"type": "text", "text": …}` parts."""
+
+
+class EngineError(UserError):
+    """A reply cannot be made, or an engine cannot be built."""
+
+    sentences: ClassVar[Sentences] = {}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a reply is generated; None leaves the checkpoint's own default.
+
+    `temperature` 0 is greedy; `seed` makes sampling repeatable.
+    """
+
+    max_new_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What the page and the terminal say about the engine that answers."""
+
+    model: str  # as a person names it: "preview", "Qwen/Qwen2-Audio-7B-Instruct", a folder's name
+    device: str  # "cuda (NVIDIA H100)", "cpu"
+    dtype: str  # "bfloat16", "float32"
+    context_tokens: int  # the longest prompt and reply together
+    preview: bool  # the small preview checkpoint answers
+    defaults: Options  # the checkpoint's own generation defaults, every field but seed set
+
+
+class Engine(Protocol):
+    info: EngineInfo
+
+    def stream(
+        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+    ) -> Iterator[str]:
+        """The reply to `conversation`, in pieces of whole characters, "" while nothing is new.
+
+        `windows` are the sounds of the conversation's audio parts in their order, one for each
+        part: mono float32 at 16 kHz, at most 30 s. Nothing handed in is changed. Closing the
+        iterator ends the generation itself within 0.3 s.
+
+        Raises:
+            EngineError: too long for the context, out of memory, engine closed.
+        """
+        ...
+
+    def close(self) -> None: ...
