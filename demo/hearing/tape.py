@@ -1,0 +1,117 @@
+"""Gathers decoded blocks as mono at the model's rate, and remembers what was wrong with them.
+
+It knows nothing about file formats: blocks of any rate and channel count in, one array out. A long
+file never stands in memory at its own rate and width.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import soxr
+
+from demo.hearing.rules import AudioError, Limits, clock
+from demo.hearing.windows import SAMPLE_RATE
+
+MIN_RATE, MAX_RATE = 1_000, 1_000_000  # Hz: what a resampler can make sense of
+CUT_OFF_SECONDS = 0.2  # a file this much shorter than its header says is damaged
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence's key and its values but for the file's name, which the caller knows."""
+
+    key: str
+    values: dict[str, Any]
+
+
+class Tape:
+    """What was heard of one file so far, and what its header promises.
+
+    Raises:
+        AudioError: the header or the sound is longer than the limit, a rate that cannot be heard,
+            samples that are not numbers.
+    """
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self._name = name
+        self._limits = limits
+        self._blocks: list[np.ndarray] = []
+        self._rate = SAMPLE_RATE
+        self._resampler: soxr.ResampleStream | None = None
+        self.seconds = 0.0  # of sound taken in
+        self.promised = 0.0  # seconds that the header speaks of; 0 where it does not
+        self.damaged_at: float | None = None  # seconds of sound before the first damage
+
+    def promise(self, seconds: float) -> None:
+        """Takes what the header says; a file that is too long is refused before it is decoded."""
+        if seconds > self._limits.max_seconds:
+            length, limit = clock(seconds), clock(self._limits.max_seconds)
+            raise AudioError("too_long", name=self._name, length=length, limit=limit)
+        self.promised = seconds
+
+    def damage(self) -> None:
+        """Something could not be decoded here."""
+        if self.damaged_at is None:
+            self.damaged_at = self.seconds
+
+    def add(self, block: np.ndarray, rate: int) -> None:
+        """Takes a float32 block of shape (samples, channels)."""
+        self._refuse_what_is_no_number(block, rate)
+        if rate != self._rate:
+            self._change_rate(rate)
+        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+        self.seconds += len(mono) / rate
+        if self.seconds > self._limits.max_seconds:
+            limit = clock(self._limits.max_seconds)
+            raise AudioError("longer_than_limit", name=self._name, limit=limit)
+        if self._resampler:
+            self._keep(self._resampler.resample_chunk(np.ascontiguousarray(mono)))
+        else:
+            self._keep(mono.copy())
+
+    def finish(self) -> np.ndarray:
+        """All of it in one array; each block is given back as it is copied."""
+        self._flush()
+        whole = np.empty(sum(map(len, self._blocks)), dtype=np.float32)
+        at = 0
+        self._blocks.reverse()
+        while self._blocks:
+            block = self._blocks.pop()
+            whole[at : at + len(block)] = block
+            at += len(block)
+        return whole
+
+    def notes(self) -> tuple[Note, ...]:
+        """What to tell about damage."""
+        heard = self.seconds
+        if heard < self.promised - CUT_OFF_SECONDS:
+            return (Note("cut_off", {"heard": heard, "whole": self.promised}),)
+        if self.damaged_at is not None:
+            return (Note("damaged", {"first": self.damaged_at, "heard": heard}),)
+        return ()
+
+    def _refuse_what_is_no_number(self, block: np.ndarray, rate: int) -> None:
+        good = np.isfinite(block)
+        if not good.all():
+            seconds = self.seconds + int(np.argmin(good.all(axis=1))) / rate
+            raise AudioError("not_finite", name=self._name, seconds=seconds)
+
+    def _change_rate(self, rate: int) -> None:
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise AudioError(
+                "bad_rate", name=self._name, rate=rate, lowest=MIN_RATE, highest=MAX_RATE
+            )
+        self._flush()
+        self._rate = rate
+        if rate != SAMPLE_RATE:
+            self._resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+
+    def _flush(self) -> None:
+        if self._resampler:  # it keeps a tail
+            self._keep(self._resampler.resample_chunk(np.empty(0, np.float32), last=True))
+        self._resampler = None
+
+    def _keep(self, block: np.ndarray) -> None:
+        if len(block):
+            self._blocks.append(block)
