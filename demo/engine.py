@@ -1,8 +1,7 @@
 """What an engine is: something that streams the reply to a conversation.
 
 This module knows no torch, no gradio and no network: `demo.local` is an engine on this machine,
-`demo.remote` one behind a server. It also holds what a page needs while an engine is still on
-its way (`Loading`).
+`demo.remote` one behind a server, and `demo.loading` one that is still on its way.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,14 @@ class EngineError(UserError):
     """A reply cannot be made, or an engine cannot be built."""
 
     sentences: ClassVar[Sentences] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets the error cross from the process where the reply is made (ZeroGPU forks one)."""
+        return _rebuilt, (type(self), self.key, self.message.values)
+
+
+def _rebuilt(kind: type[EngineError], key: str, values: dict[str, object]) -> EngineError:
+    return kind(key, **values)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,197 @@
+"""The engine on this machine: one Qwen2-Audio model, asked in the way of the model card.
+
+It knows neither the page nor where a checkpoint comes from (`demo.checkpoint`). Everything that
+runs the model runs on the engine's one inference thread; what can be refused before (a
+conversation that is too long) is refused on the caller's.
+"""
+
+import gc
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
+from transformers.generation.configuration_utils import GenerationConfig
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
+
+from demo.decoding import (
+    Pieces,
+    StopOn,
+    defaults_of,
+    generation_config,
+    merged,
+    seeded,
+    stoppable,
+)
+from demo.engine import Conversation, EngineError, EngineInfo, Options
+from demo.messages import Sentences
+from demo.streaming import InferenceThread, Reply, Stopped
+
+TOKENS_PER_SECOND = 25  # of audio
+
+SENTENCES: Sentences = {
+    "nothing": (
+        "There is nothing to answer: the conversation does not end with words or sound of a user.",
+        "没有可回复的内容：对话的最后不是用户的文字或声音。",
+    ),
+    "too_long": (
+        "This conversation is {tokens} tokens long, and the model takes {context} with its reply: "
+        "about {minutes:.1f} minutes of audio in all. Send a shorter clip, undo a turn, or start "
+        "a new conversation.",
+        "这段对话有 {tokens} 个 token，而模型连同回复最多容纳 {context} 个："
+        "总共约 {minutes:.1f} 分钟音频。请发送更短的音频、撤销一轮，或开始新的对话。",
+    ),
+    "out_of_memory": (
+        "The {device} ran out of memory on this conversation of {tokens} tokens. Send a shorter "
+        "clip or start a new conversation; the model is ready for the next request.",
+        "处理这段 {tokens} 个 token 的对话时，{device} 内存不足。请发送更短的音频或开始新的对话；"
+        "模型仍可继续使用。",
+    ),
+    "failed": (
+        "The model failed on this conversation ({error}); the terminal shows the details.",
+        "模型在处理这段对话时出错（{error}）；详情见终端。",
+    ),
+    "closed": ("The model has been shut down.", "模型已关闭。"),
+}
+
+log = logging.getLogger(__name__)
+
+
+class LocalError(EngineError):
+    """This machine's model cannot make the reply."""
+
+    sentences = SENTENCES
+
+
+@dataclass(frozen=True)
+class Request:
+    """A reply that was asked for: what goes into the model, and how it is drawn."""
+
+    inputs: dict[str, torch.Tensor]
+    tokens: int
+    config: GenerationConfig
+    seed: int | None
+
+
+class LocalEngine:
+    """One model, one inference thread; `demo.checkpoint.load` builds it."""
+
+    def __init__(
+        self, model: Qwen2AudioForConditionalGeneration, processor: Any, info: EngineInfo
+    ) -> None:
+        self.info = info
+        self._model = model
+        self._processor = processor
+        self._tokenizer: PreTrainedTokenizerBase = processor.tokenizer
+        self._base = model.generation_config
+        self._preparing = threading.Lock()  # fast tokenizers refuse two threads at once
+        self._thread = InferenceThread()
+        self._layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]
+
+    @property
+    def idle(self) -> threading.Event:
+        """Set while no reply is being made or waits."""
+        return self._thread.idle
+
+    def stream(
+        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+    ) -> Iterator[str]:
+        request = self._request(conversation, windows, options)
+        yield from self._thread.submit(Reply(partial(self._make, request)))
+
+    def close(self) -> None:
+        """Ends every request and gives the model's memory back."""
+        self._thread.close(LocalError("closed"))
+        self._layers.clear()
+        self.__dict__.pop("_model", None)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _request(
+        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+    ) -> Request:
+        drawn = merged(options, self.info.defaults)
+        if not conversation or conversation[-1]["role"] != "user":
+            raise LocalError("nothing")
+        with self._preparing:
+            text = self._processor.apply_chat_template(
+                conversation, add_generation_prompt=True, tokenize=False
+            )
+            tokens = self._count(text, windows)
+            room = self.info.context_tokens - tokens
+            if room < 1:
+                raise self._too_long(tokens)
+            inputs = self._inputs(text, windows)
+        return Request(inputs, tokens, generation_config(self._base, drawn, room), drawn.seed)
+
+    def _count(self, text: str, windows: Sequence[np.ndarray]) -> int:
+        """The prompt's length in tokens, known before any sound is worked on."""
+        words = self._tokenizer(text)["input_ids"]
+        return len(words) - len(windows) + sum(self._audio_tokens(one) for one in windows)
+
+    def _audio_tokens(self, window: np.ndarray) -> int:
+        frames = min(len(window), self._extractor.n_samples) // self._extractor.hop_length
+        return (((frames - 1) // 2 + 1) - 2) // 2 + 1
+
+    @property
+    def _extractor(self) -> Any:
+        return self._processor.feature_extractor
+
+    def _too_long(self, tokens: int) -> LocalError:
+        context = self.info.context_tokens
+        minutes = context / TOKENS_PER_SECOND / 60
+        return LocalError("too_long", tokens=tokens, context=context, minutes=minutes)
+
+    def _inputs(self, text: str, windows: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+        sound = {"audio": list(windows)} if windows else {}
+        rate = self._extractor.sampling_rate
+        return dict(self._processor(text=text, **sound, sampling_rate=rate, return_tensors="pt"))
+
+    def _make(self, request: Request, reply: Reply) -> None:
+        """Makes a reply, on the inference thread.
+
+        What failed is told by a fresh error, raised after the old one is gone: its traceback
+        holds the tensors that filled the memory.
+        """
+        try:
+            self._generate(request, reply)
+            return
+        except (EngineError, Stopped):
+            raise
+        except Exception as error:
+            failure = self._explained(error, request)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        raise failure
+
+    def _generate(self, request: Request, reply: Reply) -> None:
+        device = self._model.device
+        with stoppable(self._layers, reply.stop), seeded(request.seed, device):
+            self._model.generate(
+                **self._placed(request.inputs),
+                generation_config=request.config,
+                streamer=Pieces(self._tokenizer.backend_tokenizer, reply.emit),
+                stopping_criteria=[StopOn(reply.stop)],
+            )
+
+    def _placed(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The whole batch on the model's device, sound in the model's number format."""
+        device, dtype = self._model.device, self._model.dtype
+        return {
+            name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
+            for name, value in inputs.items()
+        }
+
+    def _explained(self, error: Exception, request: Request) -> LocalError:
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            return LocalError("out_of_memory", device=self.info.device, tokens=request.tokens)
+        log.error("A reply failed", exc_info=error)
+        return LocalError("failed", error=f"{type(error).__name__}: {error}")

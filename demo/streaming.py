@@ -1,0 +1,104 @@
+"""One thread that makes replies, one after another, and the streams that it feeds.
+
+Everything that runs the model runs on this one thread: CUDA graphs and random states belong to a
+thread. This module knows neither torch nor tokens; it hands pieces of text from the maker of a
+reply to its reader, stops the maker when the reader goes away, and never lets a reader hang.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+POLL_SECONDS = 0.05  # how long a reader waits before it yields "", which lets it be closed
+
+
+class Stopped(Exception):
+    """Raised inside a reply's making when its reader is gone."""
+
+
+class Reply:
+    """One reply on its way from the inference thread to one reader."""
+
+    def __init__(self, make: Callable[["Reply"], None]) -> None:
+        self._make = make
+        self._pieces: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
+        self.stop = threading.Event()
+
+    def emit(self, piece: str) -> None:
+        if piece:
+            self._pieces.put(piece)
+
+    def run(self) -> None:
+        """Makes the reply, on the calling thread; whatever happens, its reader comes to an end."""
+        try:
+            if not self.stop.is_set():
+                self._make(self)
+        except Stopped:
+            self._pieces.put(None)
+        except Exception as error:  # handed to the reader, who raises it
+            self._pieces.put(error)
+        else:
+            self._pieces.put(None)
+
+    def fail(self, error: Exception) -> None:
+        """Ends the reply with `error`: now if it waits, else as soon as its making has ended."""
+        self._pieces.put(error)
+        self.stop.set()
+
+    def read(self) -> Iterator[str]:
+        """The pieces as they come, "" while nothing is new; closing it stops the reply."""
+        try:
+            while (piece := self._next()) is not None:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+        finally:
+            self.stop.set()
+
+    def _next(self) -> str | Exception | None:
+        try:
+            return self._pieces.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            return ""
+
+
+class InferenceThread:
+    """Makes replies one at a time, in the order they were asked for."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._open: list[Reply] = []  # waiting or being made
+        self._closed: Exception | None = None
+        self.idle = threading.Event()
+        self.idle.set()
+        self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
+        self._thread.start()
+
+    def submit(self, reply: Reply) -> Iterator[str]:
+        """Queues `reply` and returns its reader; after `close` it fails with the error given."""
+        with self._lock:
+            if self._closed:
+                raise self._closed
+            self._open.append(reply)
+            self.idle.clear()
+            self._waiting.put(reply)
+        return reply.read()
+
+    def close(self, error: Exception) -> None:
+        """Ends every reply with `error` and then the thread; returns when it has ended."""
+        with self._lock:
+            if self._closed is None:
+                self._closed = error
+                for reply in self._open:
+                    reply.fail(error)
+                self._waiting.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (reply := self._waiting.get()) is not None:
+            reply.run()
+            with self._lock:
+                self._open.remove(reply)
+                if not self._open:
+                    self.idle.set()
