@@ -1,8 +1,8 @@
 """Turns an open file into samples: mono float32 at the model's rate, plus what to say about it.
 
 soundfile reads what it knows, bit for bit; `demo.hearing.ffmpeg` reads the rest, and what
-soundfile finds damaged. It knows nothing about names on disk, URLs or caches. `decode` takes and
-gives plain values, so that it can run in another process.
+soundfile finds damaged. It knows nothing about names on disk, URLs or caches, and keeps nothing
+between two calls of `decode`: that can as well run in another process.
 """
 
 import re

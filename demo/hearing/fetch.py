@@ -15,7 +15,7 @@ import httpcore
 import httpx
 
 from demo.hearing.guard import Private, Transport, Watch
-from demo.hearing.rules import MEGABYTE, UNNAMED, AudioError, Limits
+from demo.hearing.rules import KILOBYTE, MEGABYTE, UNNAMED, AudioError, Limits
 
 MAX_REDIRECTS = 5
 HEADERS = {"Accept": "audio/*, video/*, */*;q=0.5", "Accept-Encoding": "identity"}
@@ -126,4 +126,6 @@ class _Visit:
                 return self.error("url_slow", limit=self.limits.download_seconds)
             case httpcore.TimeoutException():
                 return self.error("url_stalled", limit=self.limits.stall_seconds)
-        return self.error("url_broke_off", megabytes=self.received / MEGABYTE)
+            case _ if not self.received:
+                return self.error("url_no_answer")
+        return self.error("url_broke_off", kilobytes=self.received / KILOBYTE)

@@ -30,7 +30,7 @@ SIGNATURES = (
     (0, b"ID3", "mp3"),
     (0, b"\x1a\x45\xdf\xa3", "webm"),
     (0, b"#!AMR", "amr"),
-    (4, b"ftyp", "m4a"),
+    (4, b"ftyp", "mp4 or m4a"),
 )
 
 

@@ -14,7 +14,7 @@ from demo.messages import Sentences, UserError
 NAME_CHARACTERS = 60  # longer names are shortened in the middle, so that the ending stays
 UNNAMED = "clip"
 SECONDS_A_MINUTE = 60
-MEGABYTE = 1_000_000
+KILOBYTE, MEGABYTE = 1_000, 1_000_000
 
 _KINDS = "wav, mp3, flac, ogg, opus, m4a, aac, webm, aiff, amr, mp4, mov, mkv"
 
@@ -52,17 +52,17 @@ SENTENCES: Sentences = {
         f"{{name}} 不是可以识别的音频文件。请发送以下格式之一：{_KINDS}。",
     ),
     "broken": (
-        "{name} is damaged: it begins like {kind}, but 0 s of it can be decoded. "
+        "{name} is damaged: it begins like {kind}, but none of it can be decoded. "
         "Please export or record it again.",
-        "{name} 已损坏：看起来是 {kind} 文件，但可解码的声音为 0 秒。请重新导出或重新录音。",
+        "{name} 已损坏：看起来是 {kind} 文件，但完全无法解码。请重新导出或重新录音。",
     ),
     "no_audio_track": (
-        "{name} is a video with 0 sound tracks. Send a file that has sound.",
-        "{name} 是没有声音的视频（0 条音轨），请发送有声音的文件。",
+        "{name} holds a video and no sound track. Send a file that has sound.",
+        "{name} 只有视频，没有音轨。请发送有声音的文件。",
     ),
     "only_a_picture": (
-        "{name} holds a picture and 0 sound tracks. Send a file that has sound.",
-        "{name} 只有图片，没有声音（0 条音轨），请发送有声音的文件。",
+        "{name} holds a picture and no sound track. Send a file that has sound.",
+        "{name} 只有图片，没有音轨。请发送有声音的文件。",
     ),
     "no_samples": (
         "{name} has no sound in it: 0 s. Please record or export it again.",
@@ -85,12 +85,12 @@ SENTENCES: Sentences = {
         "{name} 的采样率为 {rate}，只支持 {lowest} 到 {highest}。请以 16000 重新导出。",
     ),
     "too_long": (
-        "{name} is too long: {length}, and the limit is {limit}. Send a shorter part.",
-        "{name} 太长：{length}，上限为 {limit}。请截取较短的一段。",
+        "{name} is too long: {length}, and the limit is {limit:g} minutes. Send a shorter part.",
+        "{name} 太长：{length}，上限为 {limit:g} 分钟。请截取较短的一段。",
     ),
     "longer_than_limit": (
-        "{name} is longer than the limit of {limit}. Send a shorter part.",
-        "{name} 超过了 {limit} 的上限。请截取较短的一段。",
+        "{name} is longer than the limit of {limit:g} minutes. Send a shorter part.",
+        "{name} 超过了 {limit:g} 分钟的上限。请截取较短的一段。",
     ),
     # Warnings
     "silence": (
@@ -110,8 +110,8 @@ SENTENCES: Sentences = {
         "{name} 从 {first:.1f} 秒处开始损坏：共听到 {heard:.1f} 秒。",
     ),
     "out_of_range": (
-        "{name} goes up to {peak:.3g} where full level is 1: it was made quieter to fit.",
-        "{name} 的峰值为 {peak:.3g}，而满刻度是 1：已降低音量以适应。",
+        "{name} goes up to {peak:.6g} where full level is 1: it was made quieter to fit.",
+        "{name} 的峰值为 {peak:.6g}，而满刻度是 1：已降低音量以适应。",
     ),
     # Addresses
     "bad_data_url": (
@@ -174,10 +174,15 @@ SENTENCES: Sentences = {
         "file instead.",
         "无法获取 {name}：{host} 在 {limit:g} 秒内没有发送数据。请重试，或改为上传文件。",
     ),
+    "url_no_answer": (
+        "{name} cannot be fetched: {host} did not answer as a web server does. Check the "
+        "address, or upload the file instead.",
+        "无法获取 {name}：{host} 的应答不是网页服务器的应答。请检查地址，或改为上传文件。",
+    ),
     "url_broke_off": (
-        "{name} came only in part: {host} broke the connection off after {megabytes:.1f} MB. "
+        "{name} came only in part: {host} broke the connection off after {kilobytes:.0f} kB. "
         "Try again, or upload the file instead.",
-        "{name} 只收到一部分：{host} 在 {megabytes:.1f} MB 后中断了连接。请重试，或改为上传文件。",
+        "{name} 只收到一部分：{host} 在 {kilobytes:.0f} kB 后中断了连接。请重试，或改为上传文件。",
     ),
     # What the page says about a clip
     "heard_whole": ("{length} of audio", "{length} 的音频"),

@@ -36,7 +36,8 @@ class Tape:
     def __init__(self, name: str, limits: Limits) -> None:
         self._name = name
         self._limits = limits
-        self._blocks: list[np.ndarray] = []
+        self._samples = np.empty(SAMPLE_RATE, np.float32)  # a second, and more as it is needed
+        self._length = 0
         self._rate = SAMPLE_RATE
         self._resampler: soxr.ResampleStream | None = None
         self.seconds = 0.0  # of sound taken in
@@ -46,7 +47,7 @@ class Tape:
     def promise(self, seconds: float) -> None:
         """Takes what the header says; a file that is too long is refused before it is decoded."""
         if seconds > self._limits.max_seconds:
-            length, limit = clock(seconds), clock(self._limits.max_seconds)
+            length, limit = clock(seconds), self._limits.max_minutes
             raise AudioError("too_long", name=self._name, length=length, limit=limit)
         self.promised = seconds
 
@@ -63,24 +64,17 @@ class Tape:
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
         self.seconds += len(mono) / rate
         if self.seconds > self._limits.max_seconds:
-            limit = clock(self._limits.max_seconds)
+            limit = self._limits.max_minutes
             raise AudioError("longer_than_limit", name=self._name, limit=limit)
         if self._resampler:
-            self._keep(self._resampler.resample_chunk(np.ascontiguousarray(mono)))
-        else:
-            self._keep(mono.copy())
+            mono = self._resampler.resample_chunk(np.ascontiguousarray(mono))
+        self._keep(mono)
 
     def finish(self) -> np.ndarray:
-        """All of it in one array; each block is given back as it is copied."""
+        """All of it; nothing may be added after."""
         self._flush()
-        whole = np.empty(sum(map(len, self._blocks)), dtype=np.float32)
-        at = 0
-        self._blocks.reverse()
-        while self._blocks:
-            block = self._blocks.pop()
-            whole[at : at + len(block)] = block
-            at += len(block)
-        return whole
+        self._samples.resize(self._length, refcheck=False)
+        return self._samples
 
     def notes(self) -> tuple[Note, ...]:
         """What to tell about damage."""
@@ -113,5 +107,9 @@ class Tape:
         self._resampler = None
 
     def _keep(self, block: np.ndarray) -> None:
-        if len(block):
-            self._blocks.append(block)
+        """Appends, growing in place: joining a list of blocks at the end would need all twice."""
+        end = self._length + len(block)
+        if end > len(self._samples):
+            self._samples.resize(end + end // 2, refcheck=False)
+        self._samples[self._length : end] = block
+        self._length = end
