@@ -262,7 +262,8 @@ def _audio(url: str) -> dict[str, Any]:
 
 def _joined(messages: Iterable[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The parts of messages as those of one turn: a line break between two messages' words,
-    and no control token that grows where one text part ends and the next begins."""
+    and no control token that grows where one text part ends and the next begins.
+    """
     turn: list[dict[str, Any]] = []
     for parts in messages:
         for place, part in enumerate(part for part in parts if part.get("text") != ""):

@@ -17,7 +17,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from demo.engine import EngineError, Options
 from demo.messages import Sentences
-from demo.streaming import Stopped
+from demo.streaming import StoppedError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -158,11 +158,8 @@ class StopOn(StoppingCriteria):
     def __init__(self, stop: Event) -> None:
         self._stop = stop
 
-    def __call__(
-        self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any
-    ) -> torch.BoolTensor:
-        stopped = torch.full((len(input_ids),), self._stop.is_set(), device=input_ids.device)
-        return stopped  # pyright: ignore[reportReturnType]  (a bool tensor, by its fill value)
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> Any:
+        return torch.full((len(input_ids),), self._stop.is_set(), device=input_ids.device)
 
 
 @contextmanager
@@ -170,12 +167,12 @@ def stoppable(layers: list[torch.nn.Module], stop: Event) -> Iterator[None]:
     """Lets `stop` end a forward pass between two of `layers`, as in a long prefill.
 
     Raises:
-        Stopped: in the thread that runs the model, once the event is set.
+        StoppedError: in the thread that runs the model, once the event is set.
     """
 
     def check(module: torch.nn.Module, args: object) -> None:
         if stop.is_set():
-            raise Stopped
+            raise StoppedError
 
     handles = [layer.register_forward_pre_hook(check) for layer in layers]
     try:

@@ -11,19 +11,16 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
+from transformers import Qwen2AudioForConditionalGeneration
 from transformers.generation.configuration_utils import GenerationConfig
-from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from demo.decoding import (
     Pieces,
     StopOn,
-    defaults_of,
     generation_config,
     merged,
     seeded,
@@ -31,7 +28,7 @@ from demo.decoding import (
 )
 from demo.engine import Conversation, EngineError, EngineInfo, Options
 from demo.messages import Sentences
-from demo.streaming import InferenceThread, Reply, Stopped
+from demo.streaming import InferenceThread, Reply, StoppedError
 
 TOKENS_PER_SECOND = 25  # of audio
 
@@ -64,7 +61,7 @@ log = logging.getLogger(__name__)
 
 
 class LocalError(EngineError):
-    """This machine's model cannot make the reply."""
+    """The model on this machine cannot make the reply."""
 
     sentences = SENTENCES
 
@@ -86,9 +83,9 @@ class LocalEngine:
         self, model: Qwen2AudioForConditionalGeneration, processor: Any, info: EngineInfo
     ) -> None:
         self.info = info
-        self._model = model
+        self._model: Any = model  # its own type does not bind its generate()
         self._processor = processor
-        self._tokenizer: PreTrainedTokenizerBase = processor.tokenizer
+        self._tokenizer: Any = processor.tokenizer
         self._base = model.generation_config
         self._preparing = threading.Lock()  # fast tokenizers refuse two threads at once
         self._thread = InferenceThread()
@@ -163,7 +160,7 @@ class LocalEngine:
         try:
             self._generate(request, reply)
             return
-        except (EngineError, Stopped):
+        except (EngineError, StoppedError):
             raise
         except Exception as error:
             failure = self._explained(error, request)

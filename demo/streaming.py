@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 POLL_SECONDS = 0.05  # how long a reader waits before it yields "", which lets it be closed
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Raised inside a reply's making when its reader is gone."""
 
 
@@ -33,7 +33,7 @@ class Reply:
         try:
             if not self.stop.is_set():
                 self._make(self)
-        except Stopped:
+        except StoppedError:
             self._pieces.put(None)
         except Exception as error:  # handed to the reader, who raises it
             self._pieces.put(error)

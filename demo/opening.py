@@ -1,0 +1,233 @@
+"""A folder with a checkpoint -> an engine that was seen to hear.
+
+Every way in which a folder can be no good is one sentence with the remedy: files missing or
+broken, another kind of model, not enough memory, a head tied by mistake, a model that does not
+hear. Knows torch and transformers; where the folder comes from is `demo.checkpoint`'s matter.
+"""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from safetensors import SafetensorError
+from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
+
+from demo.checkpoint import Choice
+from demo.decoding import defaults_of
+from demo.engine import EngineError, EngineInfo
+from demo.hub import GB
+from demo.loading import Report, Status
+from demo.local import LocalEngine
+from demo.messages import Message, Sentences
+
+CONFIG = "config.json"
+INDEX = "model.safetensors.index.json"
+WEIGHTS = "model.safetensors"
+KIND = "qwen2_audio"
+WORKING_BYTES = 0.5e9  # for the activations and caches of a short conversation
+TEST_SECONDS = 1.0
+
+SENTENCES: Sentences = {
+    "loading": ("Loading {model} on {device} …", "正在将 {model} 加载到 {device}……"),
+    "testing": ("Testing whether {model} hears …", "正在检查 {model} 能否听到声音……"),
+    "missing": (
+        "The folder {folder} is no complete checkpoint: {files} is missing. Download it again, "
+        "or give another folder or name.",
+        "文件夹 {folder} 不是完整的模型：缺少 {files}。请重新下载，或给出其他文件夹或名称。",
+    ),
+    "kind": (
+        "{folder} is a model of the kind {kind}; this demo runs Qwen2-Audio ({expected}). "
+        "For example: --model Qwen/Qwen2-Audio-7B-Instruct",
+        "{folder} 是 {kind} 类型的模型；本演示只运行 Qwen2-Audio（{expected}）。"
+        "例如：--model Qwen/Qwen2-Audio-7B-Instruct",
+    ),
+    "broken": (
+        "The checkpoint in {folder} cannot be read ({error}). Download it again, or give another "
+        "folder or name.",
+        "无法读取 {folder} 中的模型（{error}）。请重新下载，或给出其他文件夹或名称。",
+    ),
+    "memory": (
+        "{model} needs {need:.1f} GB in {dtype}, and {device} has {free:.1f} GB free. Close what "
+        "uses it, take a smaller number format (--dtype bfloat16), or --model preview.",
+        "{model} 以 {dtype} 运行需要 {need:.1f} GB，而 {device} 仅有 {free:.1f} GB 可用。"
+        "请关闭占用内存的程序，改用更小的数值格式（--dtype bfloat16），或使用 --model preview。",
+    ),
+    "tied": (
+        "The output head of {model} was tied to its embeddings by mistake, so it would answer "
+        "garbage: transformers 5.10.0 to 5.10.3 do that. Install the version in requirements.txt.",
+        "{model} 的输出层被错误地与词嵌入绑定，回复会是乱码：transformers 5.10.0 至 5.10.3 有此"
+        "问题。请安装 requirements.txt 中的版本。",
+    ),
+    "deaf": (
+        "{model} does not hear: two different sounds give it the same answer. Install the "
+        "versions in requirements.txt.",
+        "{model} 听不到声音：两段不同的声音得到相同的结果。请安装 requirements.txt 中的版本。",
+    ),
+}
+
+
+class OpeningError(EngineError):
+    """A checkpoint's folder does not become an engine."""
+
+    sentences = SENTENCES
+
+
+def open_engine(folder: Path, choice: Choice, report: Report) -> LocalEngine:
+    """The engine of the checkpoint in `folder`, seen to hear.
+
+    Raises:
+        OpeningError: why it cannot be, and the remedy.
+    """
+    device = torch.device(choice.device)
+    dtype = pick_dtype(choice.dtype, device)
+    require_complete(folder, choice.model)
+    require_memory(folder, choice.model, device, dtype)
+    values = {"model": choice.model, "device": device_name(device)}
+    report(Status("load", None, Message(SENTENCES, "loading", **values)))
+    model, processor = _read(folder, choice, device, dtype)
+    require_own_head(model, choice.model)
+    report(Status("warmup", None, Message(SENTENCES, "testing", model=choice.model)))
+    require_hearing(model, processor, choice.model)
+    info = EngineInfo(
+        model=choice.model,
+        device=device_name(device),
+        dtype=str(dtype).removeprefix("torch."),
+        context_tokens=model.config.get_text_config().max_position_embeddings,
+        preview=choice.preview,
+        defaults=defaults_of(model.generation_config),
+    )
+    return LocalEngine(model, processor, info)
+
+
+def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """auto: bfloat16 where the card computes in it, else float16; float32 on the CPU."""
+    if wanted != "auto":
+        return getattr(torch, wanted)
+    if device.type == "cpu":
+        return torch.float32
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float16
+
+
+def pick_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str:
+    """auto: flash attention where it is installed and can run, else PyTorch's own."""
+    if wanted != "auto":
+        return wanted
+    flash = importlib.util.find_spec("flash_attn") is not None
+    fits = device.type == "cuda" and dtype != torch.float32
+    return "flash_attention_2" if flash and fits else "sdpa"
+
+
+def device_name(device: torch.device) -> str:
+    """As a person names it: "cuda (NVIDIA H100)", "cpu"."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return device.type
+
+
+def require_complete(folder: Path, model: str) -> None:
+    """Raises OpeningError unless `folder` holds all the files of a Qwen2-Audio checkpoint."""
+    if not (folder / CONFIG).is_file():
+        raise OpeningError("missing", folder=model, files=CONFIG)
+    kind = _json(folder / CONFIG, model).get("model_type")
+    if kind != KIND:
+        raise OpeningError("kind", folder=model, kind=kind, expected=KIND)
+    needed = [*_weight_files(folder, model), "tokenizer_config.json"]
+    missing = [name for name in needed if not (folder / name).is_file()]
+    if missing:
+        raise OpeningError("missing", folder=model, files=", ".join(missing))
+
+
+def require_memory(folder: Path, model: str, device: torch.device, dtype: torch.dtype) -> None:
+    """Raises OpeningError where the weights and some room to work in do not fit the device."""
+    config = _json(folder / CONFIG, model)
+    stored = 4 if (config.get("dtype") or config.get("torch_dtype")) == "float32" else 2
+    size = sum((folder / name).stat().st_size for name in _weight_files(folder, model))
+    need = size * dtype.itemsize / stored + WORKING_BYTES
+    free = _free_bytes(device)
+    if need > free:
+        number = str(dtype).removeprefix("torch.")
+        gigabytes = {"need": need / GB, "free": free / GB}
+        where = device_name(device)
+        raise OpeningError("memory", model=model, dtype=number, device=where, **gigabytes)
+
+
+def require_own_head(model: Qwen2AudioForConditionalGeneration, name: str) -> None:
+    """Raises OpeningError if the output head is the embeddings and the config does not say so."""
+    wanted = model.config.tie_word_embeddings or model.config.get_text_config().tie_word_embeddings
+    if not wanted and model.lm_head.weight is model.get_input_embeddings().weight:
+        raise OpeningError("tied", model=name)
+
+
+@torch.inference_mode()
+def require_hearing(model: Qwen2AudioForConditionalGeneration, processor: Any, name: str) -> None:
+    """Raises OpeningError if two sounds of one length give the same logits; warms up by it."""
+    rate = processor.feature_extractor.sampling_rate
+    time = np.arange(int(TEST_SECONDS * rate), dtype=np.float32) / rate
+    sounds = [0.1 * np.sin(2 * np.pi * pitch * time) for pitch in (220, 1760)]
+    low, high = (_logits(model, processor, sound.astype(np.float32)) for sound in sounds)
+    if torch.equal(low, high):
+        raise OpeningError("deaf", model=name)
+
+
+def _logits(
+    model: Qwen2AudioForConditionalGeneration, processor: Any, sound: np.ndarray
+) -> torch.Tensor:
+    turn = {"role": "user", "content": [{"type": "audio", "audio_url": "test.wav"}]}
+    text = processor.apply_chat_template([turn], add_generation_prompt=True, tokenize=False)
+    rate = processor.feature_extractor.sampling_rate
+    inputs = processor(text=text, audio=[sound], sampling_rate=rate, return_tensors="pt")
+    return model(**inputs.to(model.device, model.dtype)).logits[0, -1]
+
+
+def _read(
+    folder: Path, choice: Choice, device: torch.device, dtype: torch.dtype
+) -> tuple[Qwen2AudioForConditionalGeneration, Any]:
+    try:
+        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
+        opened: Any = Qwen2AudioForConditionalGeneration.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation=pick_attention(choice.attention, device, dtype),
+            device_map={"": device},
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
+        raise OpeningError("broken", folder=choice.model, error=_first_line(error)) from error
+    model, found = opened
+    lost = sorted([*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])])
+    if lost:
+        error = f"{len(lost)} weights, {lost[0]} among them"
+        raise OpeningError("broken", folder=choice.model, error=error)
+    return model.eval(), processor
+
+
+def _weight_files(folder: Path, model: str) -> list[str]:
+    if not (folder / INDEX).is_file():
+        return [WEIGHTS]
+    return sorted(set(_json(folder / INDEX, model)["weight_map"].values()))
+
+
+def _json(file: Path, model: str) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OpeningError("broken", folder=model, error=f"{file.name}: {error}") from None
+
+
+def _free_bytes(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return psutil.virtual_memory().available
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
