@@ -1,0 +1,115 @@
+"""The audio analysis tab: clips and a typed question, tasks that fill in a prompt."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from demo.ui import history as past
+from demo.ui.chat import BEGINS, QUIET, Chat, Updates, wire
+from demo.ui.history import History
+from demo.ui.kit import Kit
+from demo.ui.panel import Panel
+from demo.ui.parts import SOUNDS, build_chatbot, kept_state
+from demo.ui.strings import label
+from demo.ui.tasks import LANGUAGES, TASKS, prompt
+
+
+@dataclass(frozen=True)
+class Box:
+    """The analysis tab's entry: clips and words, until they are sent."""
+
+    box: gr.MultimodalTextbox
+
+    @property
+    def components(self) -> Sequence[Any]:
+        return [self.box]
+
+    def busy(self) -> Updates:
+        return {self.box: gr.MultimodalTextbox(value=None, submit_btn=False, interactive=False)}
+
+    def idle(self) -> Updates:
+        return {self.box: gr.MultimodalTextbox(submit_btn=True, interactive=True)}
+
+    def refill(self, text: str, paths: Sequence[str]) -> Updates:
+        value = {"text": text, "files": list(paths)}
+        return {self.box: gr.MultimodalTextbox(value=value, submit_btn=True, interactive=True)}
+
+
+def build_analysis(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
+    with gr.Tab(label("analysis_tab"), id="analysis", elem_classes="room analysis"):
+        chatbot = build_chatbot("analysis", label("analysis_chat"), label("analysis_empty"))
+        alert = gr.HTML("", elem_classes="alert", padding=False)
+        stop = gr.Button(label("stop"), visible=False, elem_id="analysis-stop", elem_classes="stop")
+        tasks, language = _build_tasks()
+        box = gr.MultimodalTextbox(
+            sources=["upload", "microphone"],
+            file_count="multiple",
+            file_types=SOUNDS,
+            label=label("question"),
+            show_label=False,
+            placeholder=label("question_hint"),
+            max_lines=8,
+            elem_id="question",
+        )
+    chat = Chat(
+        "analysis",
+        kit,
+        panel,
+        chatbot,
+        stop,
+        alert,
+        Box(box),
+        gr.State(None),
+        kept_state("analysis"),
+    )
+    wire(chat, blocks)
+    _wire_box(chat, box)
+    _wire_tasks(kit, tasks, language, box)
+    return chat
+
+
+def _build_tasks() -> tuple[dict[str, gr.Button], gr.Dropdown]:
+    with gr.Row(elem_classes="tasks"):
+        buttons = {
+            task: gr.Button(label(f"task_{task}"), size="sm", min_width=0, elem_classes="chip")
+            for task in TASKS
+        }
+        language = gr.Dropdown(
+            choices=[(label(name), name) for name in LANGUAGES],
+            value=LANGUAGES[0],
+            label=label("language"),
+            show_label=False,
+            container=False,
+            min_width=110,
+            elem_id="translate-to",
+        )
+    return buttons, language
+
+
+def _wire_box(chat: Chat, box: gr.MultimodalTextbox) -> None:
+    def send(value: dict[str, Any] | None, history: History, request: gr.Request) -> Updates:
+        turn = past.user_turn((value or {}).get("text") or "", (value or {}).get("files") or [])
+        if not turn:
+            return {chat.alert: chat.told(chat.kit.say(request, "nothing_to_send"))}
+        return chat.begin([*history, *turn], request)
+
+    box.submit(send, [box, chat.chatbot], chat.outputs, **BEGINS)
+
+
+def _wire_tasks(
+    kit: Kit, buttons: dict[str, gr.Button], language: gr.Dropdown, box: gr.MultimodalTextbox
+) -> None:
+    def fill(task: str) -> Callable[..., dict[str, Any]]:
+        def filled(
+            value: dict[str, Any] | None, target: str, request: gr.Request
+        ) -> dict[str, Any]:
+            files = (value or {}).get("files") or []
+            return {"text": prompt(task, target, kit.language(request)), "files": files}
+
+        return filled
+
+    for task, button in buttons.items():
+        button.click(fill(task), [box, language], box, **QUIET)
+    language.input(fill("translate"), [box, language], box, **QUIET)

@@ -1,0 +1,153 @@
+"""The API: `/chat` keeps a session's conversation, `/generate` answers one that it is given.
+
+Both stream the reply so far and end with the whole. Their docstrings are what the API page and
+MCP clients read. The page's own handlers are not part of the API.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo.conversation import check
+from demo.engine import Conversation, Options
+from demo.messages import UserError
+from demo.ui.chat import available
+from demo.ui.history import History, said, user_turn
+from demo.ui.kit import MODEL, Kit
+from demo.ui.options import FIELDS, options_of
+from demo.ui.parts import SOUNDS
+from demo.ui.strings import PageError
+from demo.ui.turn import Reply, answer, paced, reply
+
+
+def build_api(kit: Kit) -> None:
+    """Adds the two endpoints to the page that is being built."""
+    _build_chat(kit)
+    _build_generate(kit)
+
+
+def _build_chat(kit: Kit) -> None:
+    def chat(
+        message: dict[str, Any],
+        system_prompt: str | None = None,
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        repetition_penalty: float | None = None,
+        seed: int | None = None,
+        history: History | None = None,
+    ) -> Iterator[tuple[str, History]]:
+        """Answer one turn of a conversation about sound, and remember it for this session.
+
+        Args:
+            message: {"text": "…", "files": [clips]}; a clip alone is a spoken turn.
+            system_prompt: what the model is told before the conversation.
+            max_new_tokens: the longest reply, in tokens.
+            temperature: 0 always takes the likeliest token.
+            top_p: sample from the likeliest tokens that make up this share.
+            top_k: sample from this many of the likeliest tokens.
+            repetition_penalty: above 1 makes repetition rarer.
+            seed: makes sampling repeatable.
+
+        Returns:
+            The reply so far, as Markdown text, and at the end the whole reply.
+        """
+        options = (max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
+        turn = user_turn(message.get("text") or "", message.get("files") or [])
+        asked = [*(history or []), *turn]
+        with _told():
+            if not turn:
+                raise PageError("nothing_to_send")
+            replies = reply(asked, system_prompt, _options(*options), kit.loading.wait(), kit.ear)
+            for text in _texts(replies):
+                yield text, [*asked, *said(text)]
+
+    with gr.Row(visible=False):
+        message = gr.MultimodalTextbox(
+            label="message", file_count="multiple", file_types=SOUNDS, visible=False
+        )
+        system = gr.Textbox(value=None, label="system_prompt", visible=False)
+        numbers = [gr.Number(value=None, label=name, visible=False) for name in FIELDS]
+        text = gr.Textbox(label="reply", visible=False)
+        button = gr.Button(visible=False)
+    state = gr.State([])
+    button.click(
+        chat,
+        [message, system, *numbers, state],
+        [text, state],
+        api_name="chat",
+        concurrency_id=MODEL,
+        concurrency_limit=1,
+    )
+
+
+def _build_generate(kit: Kit) -> None:
+    def generate(
+        conversation: list[dict[str, Any]],
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        repetition_penalty: float | None = None,
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """Answer a whole conversation in the form of Qwen2-Audio's model card; nothing is kept.
+
+        Args:
+            conversation: turns [{"role": "user", "content": [{"type": "audio", "audio_url": …},
+                {"type": "text", "text": "…"}]}, {"role": "assistant", "content": "…"}, …]; an
+                audio_url is an http(s) URL, a data: URL or an uploaded file (handle_file).
+            max_new_tokens: the longest reply, in tokens.
+            temperature: 0 always takes the likeliest token.
+            top_p: sample from the likeliest tokens that make up this share.
+            top_k: sample from this many of the likeliest tokens.
+            repetition_penalty: above 1 makes repetition rarer.
+            seed: makes sampling repeatable.
+
+        Returns:
+            The reply so far, as Markdown text, and at the end the whole reply.
+        """
+        options = (max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
+        with _told():
+            asked = check(conversation)
+            _refuse_local_files(asked)
+            engine = kit.loading.wait()
+            yield from _texts(answer(asked, _options(*options), engine, kit.ear))
+
+    gr.api(generate, api_name="generate", concurrency_id=MODEL, concurrency_limit=1)
+
+
+def _options(*values: Any) -> Options:
+    return options_of(**dict(zip(FIELDS, values, strict=True)))
+
+
+def _texts(replies: Iterable[Reply]) -> Iterator[str]:
+    for now in paced(replies):
+        yield now.text
+
+
+def _refuse_local_files(conversation: Conversation) -> None:
+    """Of the files of this machine, only uploads may be heard.
+
+    Raises:
+        PageError: an audio_url is a path that nobody uploaded.
+    """
+    for turn in conversation:
+        for part in turn["content"] if isinstance(turn["content"], list) else []:
+            url = part.get("audio_url", "data:")
+            outside = url.lower().startswith(("http:", "https:", "data:"))
+            if not outside and not available(url):
+                raise PageError("outside", name=Path(url).name)
+
+
+class _told:
+    """A `UserError` as the error that Gradio hands to a client, with its sentence."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, UserError):
+            raise gr.Error(str(error), print_exception=False) from error

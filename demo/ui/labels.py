@@ -1,0 +1,78 @@
+"""The page's labels, English and Chinese, and the words that Gradio's own Chinese lacks."""
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "title": ("Qwen2-Audio", "Qwen2-Audio"),
+    "tagline": ("Speak, or ask about a sound.", "说话，或就一段声音提问。"),
+    # tabs
+    "voice_tab": ("Voice chat", "语音聊天"),
+    "analysis_tab": ("Audio analysis", "音频分析"),
+    # voice chat
+    "voice_chat": ("Voice conversation", "语音对话"),
+    "voice_empty": (
+        "### Say something\nPress the microphone, speak, press again. The reply starts by itself.",
+        "### 说点什么吧\n按下麦克风，说话，再按一次，回复就会开始。",
+    ),
+    "microphone": ("Microphone", "麦克风"),
+    "mic_hint": ("Press, speak, press again", "按一下，说话，再按一下"),
+    "voice_drop": ("Or send audio files", "或发送音频文件"),
+    "stop": ("Stop", "停止"),
+    # audio analysis
+    "analysis_chat": ("Conversation about audio", "关于音频的对话"),
+    "analysis_empty": (
+        "### Ask about a sound\nAttach clips or record one, then type a question.",
+        "### 就声音提问\n添加或录制音频，然后输入问题。",
+    ),
+    "question": ("Your question", "您的问题"),
+    "question_hint": (
+        "Ask about a clip: attach, drop, paste or record it",
+        "就音频提问：可添加、拖入、粘贴或录制",
+    ),
+    "tasks": ("Fill in a task", "填入任务"),
+    "task_transcribe": ("Transcribe", "转写"),
+    "task_translate": ("Translate to", "翻译成"),
+    "task_describe": ("Describe", "描述"),
+    "task_sound": ("What is that sound?", "这是什么声音？"),
+    "task_emotion": ("Emotion", "情绪"),
+    "task_music": ("Music", "音乐"),
+    "language": ("Language of the translation", "翻译的目标语言"),
+    "english": ("English", "英语"),
+    "chinese": ("Chinese", "中文"),
+    "french": ("French", "法语"),
+    "german": ("German", "德语"),
+    "japanese": ("Japanese", "日语"),
+    "spanish": ("Spanish", "西班牙语"),
+    # examples
+    "examples": ("Try an example", "试试示例"),
+    # settings panel
+    "settings": ("Settings", "设置"),
+    "system": ("System prompt", "系统提示词"),
+    "system_hint": ("You are a helpful assistant.", "You are a helpful assistant."),
+    "max_new_tokens": ("Longest reply, in tokens", "回复的最大长度（词元）"),
+    "temperature": ("Temperature (0 is always the likeliest)", "温度（0 表示总取最可能的词）"),
+    "top_p": ("Top-p", "核采样（top-p）"),
+    "top_k": ("Top-k", "候选数（top-k）"),
+    "repetition_penalty": ("Repetition penalty", "重复惩罚"),
+    "seed": ("Seed", "随机种子"),
+    "seed_hint": ("random", "随机"),
+    "reset": ("Back to the defaults", "恢复默认"),
+    "settings_note": (
+        "For both tabs. An empty field takes the model's own default.",
+        "两个页面共用。留空则使用模型自己的默认值。",
+    ),
+    # small print
+    "keeping": (
+        "The conversations are kept in this browser, the clips on the server for a day at most. "
+        "Clear removes the conversation.",
+        "对话保存在此浏览器中，音频在服务器上最多保留一天。“清空对话”会删除对话。",
+    ),
+    "insecure": (
+        "<strong>The microphone is off.</strong> Browsers give it only to pages opened by https "
+        "or on this same machine. Start the demo with <code>--ssl-certfile cert.pem "
+        "--ssl-keyfile key.pem</code> or with <code>--share</code>, or send a file.",
+        "<strong>麦克风不可用。</strong>浏览器只允许 https 页面或本机页面使用麦克风。请用 "
+        "<code>--ssl-certfile cert.pem --ssl-keyfile key.pem</code> 或 <code>--share</code> "
+        "启动，或发送文件。",
+    ),
+}
+
+BUILT_IN: dict[str, str] = {}

@@ -1,0 +1,39 @@
+"""The page: head, two tabs with a conversation each, the settings that they share, the API."""
+
+import gradio as gr
+
+from demo.audio import Ear
+from demo.loading import Loading
+from demo.messages import Message
+from demo.settings import Settings
+from demo.ui.analysis import build_analysis
+from demo.ui.api import build_api
+from demo.ui.header import build_header, follow_loading
+from demo.ui.kit import Kit
+from demo.ui.panel import build_panel
+from demo.ui.strings import label
+from demo.ui.voice import build_voice
+
+CLIPS_KEPT_SECONDS = 24 * 3600
+CLEAN_EVERY_SECONDS = 3600
+
+
+def build_page(loading: Loading, ear: Ear, settings: Settings, notice: Message) -> gr.Blocks:
+    """The whole page, ready for `launch`; it opens before the engine is there."""
+    kit = Kit(loading, ear, settings, notice)
+    with gr.Blocks(
+        title="Qwen2-Audio",
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(CLEAN_EVERY_SECONDS, CLIPS_KEPT_SECONDS),
+    ) as blocks:
+        state, timer = build_header(kit)
+        panel = build_panel()  # shown below the tabs, which read it
+        with gr.Tabs(elem_classes="rooms"):
+            build_voice(kit, panel, blocks)
+            build_analysis(kit, panel, blocks)
+        panel.area.render()
+        follow_loading(kit, blocks, state, timer, panel)
+        gr.HTML(f'<p class="small">{label("keeping")}</p>', padding=False)
+        build_api(kit)
+    return blocks

@@ -1,0 +1,70 @@
+"""The settings panel: a system prompt and the generation options, shared by both tabs."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.components import Component
+
+from demo.engine import Options
+from demo.ui.options import FIELDS, options_of
+from demo.ui.strings import label
+
+STEPS = {"temperature": 0.1, "top_p": 0.05, "repetition_penalty": 0.05}
+
+
+@dataclass(frozen=True)
+class Panel:
+    area: gr.Accordion
+    system: gr.Textbox
+    numbers: dict[str, gr.Number]
+
+    @property
+    def inputs(self) -> list[Component]:
+        """What a handler takes last, for `chosen`."""
+        return [self.system, *self.numbers.values()]
+
+
+def build_panel() -> Panel:
+    """The panel, not yet placed: `area.render()` places it."""
+    with gr.Accordion(label("settings"), open=False, elem_classes="panel", render=False) as area:
+        gr.Markdown(label("settings_note"), elem_classes="small")
+        system = gr.Textbox(
+            label=label("system"), placeholder=label("system_hint"), lines=2, max_lines=6
+        )
+        with gr.Row(elem_classes="numbers"):
+            numbers = {name: _number(name) for name in FIELDS}
+        reset = gr.Button(label("reset"), size="sm", variant="secondary", elem_classes="quiet")
+    panel = Panel(area, system, numbers)
+    reset.click(
+        lambda: ["", *[None] * len(FIELDS)],
+        outputs=panel.inputs,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return panel
+
+
+def chosen(system: str, *numbers: float | None) -> tuple[str, Options]:
+    """The system prompt and the options that stand in the panel's `inputs`."""
+    return system, options_of(**dict(zip(FIELDS, numbers, strict=True)))
+
+
+def defaults_shown(panel: Panel, defaults: Options) -> dict[Component, gr.Number]:
+    """Updates that show the engine's own defaults in the empty fields."""
+    return {
+        number: gr.Number(placeholder=f"{getattr(defaults, name):g}")
+        for name, number in panel.numbers.items()
+        if getattr(defaults, name) is not None
+    }
+
+
+def _number(name: str) -> gr.Number:
+    return gr.Number(
+        value=None,
+        label=label(name),
+        placeholder=label("seed_hint") if name == "seed" else "–",
+        step=STEPS.get(name, 1),
+        min_width=140,
+        elem_id=f"option-{name}",
+    )

@@ -1,0 +1,80 @@
+"""Every word that the page says of its own, in its two languages; no word of it is elsewhere.
+
+`TEXTS` are the labels, which the browser translates through Gradio's I18n. `SENTENCES` are what
+the server says while it works, in the language that the browser asked for. `BUILT_IN` completes
+Gradio's own Chinese translation.
+"""
+
+from typing import Any, ClassVar
+
+import gradio as gr
+
+from demo.messages import Language, Sentences, UserError, language_of
+from demo.settings import Settings
+from demo.ui.labels import BUILT_IN, TEXTS
+
+SENTENCES: Sentences = {
+    "nothing_to_send": (
+        "There is nothing to send yet: type a question, attach a clip or record one.",
+        "还没有可发送的内容：请输入问题、添加音频或录音。",
+    ),
+    "waiting": ("Waiting for the model…", "正在等待模型……"),
+    "still_loading": (
+        "The model is not ready yet; your turn waits for it. {status}",
+        "模型尚未就绪，您的消息会等它就绪后再处理。{status}",
+    ),
+    "listening": ("Listening and thinking…", "正在聆听和思考……"),
+    "stopped": ("Stopped before the first word.", "在给出第一个字之前已停止。"),
+    "gone": (
+        "{name}: this clip is no longer on the server. Please send it again to ask about it.",
+        "{name}：服务器上已没有这段音频，如需继续提问请重新发送。",
+    ),
+    "failed": (
+        "Something went wrong on the server; its terminal says what. Please try again.",
+        "服务器出了问题，原因见其终端。请重试。",
+    ),
+    "example_missing": (
+        "The example clip {name} is not installed.",
+        "示例音频 {name} 未安装。",
+    ),
+    "outside": (
+        "The file {name} was not uploaded: give a clip as handle_file(path), an http(s) URL or a "
+        "data: URL.",
+        "文件 {name} 不是上传的文件：请用 handle_file(路径)、http(s) 网址或 data: 网址给出音频。",
+    ),
+    "option": (
+        "{name} is {value}; it must be a number from {low} to {high}.",
+        "{name} 为 {value}，必须是 {low} 到 {high} 之间的数。",
+    ),
+}
+
+
+class PageError(UserError):
+    """The page or the API was asked for something that it cannot do."""
+
+    sentences: ClassVar[Sentences] = SENTENCES
+
+
+def label(key: str) -> Any:
+    """The text of `key` as the browser will translate it: for labels, values and placeholders."""
+    TEXTS[key]  # fail where the mistake is made, not on the page
+    return str(gr.I18n()(key))
+
+
+def i18n(settings: Settings) -> gr.I18n:
+    """The translations for the browser; a forced language is given to every browser."""
+    english = {key: texts[0] for key, texts in TEXTS.items()}
+    chinese = {key: texts[1] for key, texts in TEXTS.items()} | BUILT_IN
+    if settings.language == "zh":
+        english = chinese
+    if settings.language == "en":
+        chinese = english
+    return gr.I18n(**{"en": english, "zh": chinese, "zh-CN": chinese, "zh-TW": chinese})
+
+
+def language_for(request: gr.Request | None, settings: Settings) -> Language:
+    """In which language the server speaks to the person behind `request`."""
+    if settings.language in ("en", "zh"):
+        return "zh" if settings.language == "zh" else "en"
+    headers = getattr(request, "headers", None) or {}
+    return language_of(headers.get("accept-language"))

@@ -1,0 +1,86 @@
+"""One turn: a history or a conversation in, the model's reply out, as it grows.
+
+The page and the API both answer through here. This module knows no gradio: it hears the clips,
+asks the engine, and ends the engine's work when its reader goes away.
+"""
+
+import time
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from demo.audio import Clip, Ear
+from demo.conversation import from_history, with_windows
+from demo.engine import Conversation, Engine, Options
+from demo.ui.history import History, answered_only
+
+if TYPE_CHECKING:
+    from demo.loading import Loading, Status
+
+UPDATES_PER_SECOND = 25  # more is work for the browser that no eye sees
+POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The reply so far, and the clips that it answers, in the conversation's order."""
+
+    text: str
+    clips: tuple[Clip, ...]
+
+
+def reply(
+    history: History, system: str | None, options: Options, engine: Engine, ear: Ear
+) -> Iterator[Reply]:
+    """The reply to the last user's turn of a Chatbot's history; see `answer`."""
+    yield from answer(from_history(answered_only(history), system), options, engine, ear)
+
+
+def answer(
+    conversation: Conversation, options: Options, engine: Engine, ear: Ear
+) -> Generator[Reply]:
+    """The reply to a conversation, once before its first word and then at every piece.
+
+    It yields also where a piece is empty, because only at a yield can it be closed; closing it
+    ends the generation.
+
+    Raises:
+        UserError: a clip cannot be heard, or the engine cannot answer.
+    """
+    heard, windows, clips = with_windows(conversation, ear.hear)
+    yield Reply("", tuple(clips))
+    pieces = cast(Generator[str], engine.stream(heard, windows, options))
+    text = ""
+    try:
+        for piece in pieces:
+            text += piece
+            yield Reply(text, tuple(clips))
+    finally:
+        pieces.close()
+
+
+def paced(replies: Iterable[Reply], per_second: float = UPDATES_PER_SECOND) -> Iterator[Reply]:
+    """Fewer of `replies`: the first, the last, and no more than `per_second` between them.
+
+    Nothing is held back for longer than that, so closing takes no longer either.
+    """
+    latest, due = None, 0.0
+    for latest in replies:
+        now = time.monotonic()
+        if now >= due:
+            due = now + 1 / per_second
+            yield latest
+    if latest is not None:
+        yield latest
+
+
+def until_ready(loading: "Loading") -> Generator["Status", None, Engine]:
+    """The engine, once it is there; until then how far its loading is, again and again.
+
+    Raises:
+        EngineError: it could not be loaded.
+    """
+    while (status := loading.status()).phase not in ("ready", "failed"):
+        yield status
+        time.sleep(POLL_SECONDS)
+    return loading.wait()

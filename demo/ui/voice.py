@@ -1,0 +1,95 @@
+"""The voice chat tab: one microphone, no text. A recording that ends is a turn that begins."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from demo.ui import history as past
+from demo.ui.chat import BEGINS, Chat, Updates, wire
+from demo.ui.history import History
+from demo.ui.kit import Kit
+from demo.ui.panel import Panel
+from demo.ui.parts import SOUNDS, build_chatbot, kept_state
+from demo.ui.strings import label
+
+
+@dataclass(frozen=True)
+class Microphone:
+    """The voice tab's entry; it comes back empty, for the next recording."""
+
+    area: gr.Column
+    recorder: gr.Audio
+    files: gr.File
+
+    @property
+    def components(self) -> Sequence[Any]:
+        return [self.area, self.recorder, self.files]
+
+    def busy(self) -> Updates:
+        return {self.area: gr.Column(visible=False), self.recorder: None, self.files: None}
+
+    def idle(self) -> Updates:
+        return {self.area: gr.Column(visible=True)}
+
+    def refill(self, text: str, paths: Sequence[str]) -> None:
+        """A recording cannot be put back into a microphone: its turn stays, for retry."""
+        return
+
+
+def build_voice(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
+    with gr.Tab(label("voice_tab"), id="voice", elem_classes="room voice"):
+        chatbot = build_chatbot("voice", label("voice_chat"), label("voice_empty"))
+        alert = gr.HTML("", elem_classes="alert", padding=False)
+        with gr.Column(elem_classes="speak") as area:
+            recorder = gr.Audio(
+                sources=["microphone"],
+                type="filepath",
+                label=label("microphone"),
+                show_label=False,
+                editable=False,
+                buttons=[],
+                elem_id="recorder",
+            )
+            gr.HTML(f'<p class="hint">{label("mic_hint")}</p>', padding=False)
+            files = gr.File(
+                file_count="multiple",
+                file_types=SOUNDS,
+                type="filepath",
+                label=label("voice_drop"),
+                height=76,
+                elem_id="voice-files",
+            )
+        stop = gr.Button(label("stop"), visible=False, elem_id="voice-stop", elem_classes="stop")
+    chat = Chat(
+        "voice",
+        kit,
+        panel,
+        chatbot,
+        stop,
+        alert,
+        Microphone(area, recorder, files),
+        gr.State(None),
+        kept_state("voice"),
+    )
+    wire(chat, blocks)
+    _wire_entry(chat, recorder, files)
+    return chat
+
+
+def _wire_entry(chat: Chat, recorder: gr.Audio, files: gr.File) -> None:
+    def recorded(path: str | None, history: History, request: gr.Request) -> Updates:
+        return _spoken(chat, [path] if path else [], history, request)
+
+    def dropped(paths: list[str] | None, history: History, request: gr.Request) -> Updates:
+        return _spoken(chat, paths or [], history, request)
+
+    recorder.stop_recording(recorded, [recorder, chat.chatbot], chat.outputs, **BEGINS)
+    files.upload(dropped, [files, chat.chatbot], chat.outputs, **BEGINS)
+
+
+def _spoken(chat: Chat, paths: Sequence[str], history: History, request: gr.Request) -> Updates:
+    if not paths:
+        return {chat.alert: chat.told(chat.kit.say(request, "nothing_to_send"))}
+    return chat.begin([*history, *past.user_turn("", paths)], request)
