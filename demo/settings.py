@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 PREFIX = "DEMO_"
 TRUE = {"1", "true", "yes", "on"}
@@ -52,7 +52,7 @@ class Settings:
         "checkpoint: preview, a hub's name or a folder; auto takes Qwen/Qwen2-Audio-7B-Instruct "
         "where a GPU has the memory for it, else preview",
     )
-    hub: str = _flag(
+    hub: Literal["huggingface", "modelscope"] = _flag(
         "huggingface",
         "--hub",
         "where a checkpoint's name is looked up",
@@ -60,13 +60,13 @@ class Settings:
     )
     device: str = _flag("auto", "--device", "", choices=["auto", "cuda", "mps", "cpu"])
     cpu_only: bool = _flag(False, "--cpu-only", "the same as --device cpu")
-    dtype: str = _flag(
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = _flag(
         "auto",
         "--dtype",
         "auto: bfloat16 where the device has it, float32 on the CPU",
         choices=["auto", "float32", "bfloat16", "float16"],
     )
-    attention: str = _flag(
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = _flag(
         "auto",
         "--attention",
         "auto: flash attention where it is installed, else PyTorch's own",

@@ -1,0 +1,72 @@
+"""The door: settings -> engine -> page -> launch.
+
+Also the entry of a Hugging Face Space and of a ModelScope Studio. It knows the rooms and nothing
+of what they do inside.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from demo.settings import Settings, parse
+
+if TYPE_CHECKING:
+    from demo.checkpoint import Choice
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve the page until it is stopped; the engine loads meanwhile."""
+    settings = parse(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    from demo.audio import Ear, Limits  # after the arguments: `--help` answers at once
+    from demo.checkpoint import load
+    from demo.loading import Loading
+    from demo.ui.look import launch_options
+    from demo.ui.page import build_page
+
+    choice = _chosen(settings)
+    print(choice.notice, file=sys.stderr)
+    ear = Ear(Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls))
+    loading = Loading(partial(load, choice)).start()
+    page = build_page(loading, ear, settings, choice.notice)
+    try:
+        page.queue(max_size=settings.max_waiting).launch(
+            **launch_options(settings), **_serving(settings)
+        )
+    finally:
+        loading.close()
+
+
+def _chosen(settings: Settings) -> "Choice":
+    """Which checkpoint answers where; a wish that cannot be met ends the start in a sentence."""
+    from demo.checkpoint import choose
+    from demo.engine import EngineError
+
+    try:
+        return choose(
+            settings.model, settings.hub, settings.device, settings.dtype, settings.attention
+        )
+    except EngineError as error:
+        sys.exit(str(error))
+
+
+def _serving(settings: Settings) -> dict[str, Any]:
+    """How and to whom the page is served; what is None is left to Gradio and its environment."""
+    return {
+        "server_name": settings.host,
+        "server_port": settings.port,
+        "root_path": settings.root_path,
+        "inbrowser": settings.inbrowser,
+        "share": settings.share,
+        "auth": list(settings.auth) if settings.auth else None,
+        "ssl_certfile": settings.ssl_certfile,
+        "ssl_keyfile": settings.ssl_keyfile,
+        "ssl_verify": not settings.ssl_certfile,  # a host's own certificate may be self-signed
+        "mcp_server": settings.mcp,
+    }
+
+
+if __name__ == "__main__":
+    main()
