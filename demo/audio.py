@@ -182,7 +182,7 @@ def _refuse_size(size: int, name: str, limits: Limits) -> None:
 
 def _open_path(path: Path, name: str) -> BinaryIO:
     try:
-        # By descriptor: soundfile reads a format out of a name, and a pipe must not block.
+        # By descriptor, for a pipe must not block.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError as error:
         raise AudioError("missing", name=name) from error

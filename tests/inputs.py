@@ -117,6 +117,11 @@ LONG_NAME = "a" * 240 + "\u202egpj.wav"
 
 
 def ordinary() -> list[Input]:
+    """What people have."""
+    return [*_wavs(), *_other_sounds(), *_videos_and_rarer(), *_ways_to_send()]
+
+
+def _wavs() -> list[Input]:
     return [
         *(
             Input(f"wav, {subtype}", by_soundfile("WAV", subtype), "heard", "a.wav")
@@ -130,6 +135,11 @@ def ordinary() -> list[Input]:
             for rate in (8_000, 11_025, 22_050, 44_100, 48_000, 96_000, 192_000)
         ),
         Input("wav of a recorder that streams", wav_header(-1) + bytes(range(256)) * 20, "heard"),
+    ]
+
+
+def _other_sounds() -> list[Input]:
+    return [
         Input("aiff", by_soundfile("AIFF"), "heard", "a.aiff"),
         Input("au", by_soundfile("AU"), "heard", "a.au"),
         Input("caf", by_soundfile("CAF"), "heard", "a.caf"),
@@ -161,6 +171,13 @@ def ordinary() -> list[Input]:
             "heard",
             "a.3gp",
         ),
+        Input("m4a, 7.1 channels", by_av("ipod", "aac", layout="7.1"), "heard", "a.m4a"),
+        Input("mkv, 7.1 channels", by_av("matroska", "libopus", 48_000, "7.1"), "heard", "a.mkv"),
+    ]
+
+
+def _videos_and_rarer() -> list[Input]:
+    return [
         Input("mp4, sound beside a video", by_av("mp4", "aac", video=True), "heard", "a.mp4"),
         Input("mov, sound beside a video", by_av("mov", "aac", video=True), "heard", "a.mov"),
         Input(
@@ -174,6 +191,11 @@ def ordinary() -> list[Input]:
         Input("flv", by_av("flv", "aac"), "heard", "a.flv"),
         Input("wma", by_av("asf", "wmav2", bit_rate=128_000), "heard", "a.wma"),
         Input("ac3", by_av("ac3", "ac3"), "heard", "a.ac3"),
+    ]
+
+
+def _ways_to_send() -> list[Input]:
+    return [
         Input("a file by its path", _file("a.wav", wav()), "heard"),
         Input("a wav with a wrong ending", _file("a.raw", wav()), "heard"),
         Input("an m4a named .wav", _file("a.wav", by_av("ipod", "aac")), "heard"),
@@ -186,6 +208,7 @@ def ordinary() -> list[Input]:
 
 
 def odd() -> list[Input]:
+    """What is heard with a warning."""
     return [
         Input("wav that breaks off", _half(wav(subtype="PCM_16")), "cut_off", "a.wav"),
         Input("aiff that breaks off", _half(by_soundfile("AIFF")), "cut_off", "a.aiff"),
@@ -207,6 +230,11 @@ def odd() -> list[Input]:
 
 
 def refused() -> list[Input]:
+    """What gets an error."""
+    return [*_no_sound(), *_not_fit(), *_not_there()]
+
+
+def _no_sound() -> list[Input]:
     return [
         Input("no bytes", b"", "empty_file", "a.wav"),
         Input("a wav with no samples", wav(tone(0)), "no_samples", "a.wav"),
@@ -226,15 +254,21 @@ def refused() -> list[Input]:
         Input("mkv without sound", video_only("matroska"), "no_audio_track", "a.mkv"),
         Input("m4a with a cover and no sound", cover_only(), "only_a_picture", "a.m4a"),
         Input("40 ms of silence", wav(0 * tone(0.04)), "nothing_heard", "a.wav"),
-        Input("NaN", wav(_with(tone(), 8000, np.nan)), "not_finite", "a.wav"),
-        Input("infinity", wav(_with(tone(), 8000, np.inf)), "not_finite", "a.wav"),
+    ]
+
+
+def _not_fit() -> list[Input]:
+    return [
+        Input("NaN", wav(_with(tone(), 8000, np.nan)), "no_sound", "a.wav"),
+        Input("infinity", wav(_with(tone(), 8000, np.inf)), "no_sound", "a.wav"),
+        Input("samples of 3e38", wav(tone() * np.float32(1e38)), "no_sound", "a.wav"),
         Input("rate 0", wav_header(8000, rate=0) + bytes(8000), "broken", "a.wav"),
         Input("rate 10 MHz", wav_header(8000, rate=10_000_000) + bytes(8000), "bad_rate", "a.wav"),
         Input("rate 100 Hz", wav_header(8000, rate=100) + bytes(8000), "bad_rate", "a.wav"),
         Input("two hours", _long, "too_long"),
         Input(
             "longer than its header says",
-            by_av("webm", "libopus", 48_000, options=LIVE),
+            by_av("webm", "libopus", 48_000, samples=tone(5, 48_000), options=LIVE),
             "longer_than_limit",
             "a.webm",
             Limits(max_minutes=0.02),
@@ -247,6 +281,11 @@ def refused() -> list[Input]:
             "a",
             OPEN,
         ),
+    ]
+
+
+def _not_there() -> list[Input]:
+    return [
         Input("a data: URL that is not base64", "data:audio/wav;base64,!!!", "bad_data_url"),
         Input("a data: URL without content", "data:audio/wav", "bad_data_url"),
         Input("a file that vanished", lambda folder: folder / "gone.wav", "missing"),
@@ -262,6 +301,11 @@ def _page(path: str) -> Callable[[str], str]:
 
 
 def urls() -> list[Input]:
+    """What lies at a URL; the place is a server's address."""
+    return [*_good_and_bad_pages(), *_wrong_urls(), *_private_urls()]
+
+
+def _good_and_bad_pages() -> list[Input]:
     return [
         Input("a URL", _page("/tone.wav"), "heard", limits=OPEN),
         Input("a URL that moved", _page("/moved?/tone.wav"), "heard", limits=OPEN),
@@ -279,6 +323,11 @@ def urls() -> list[Input]:
         Input("a gzip bomb", _page("/bomb.wav"), "url_too_large", limits=OPEN),
         Input("a URL packed with brotli", _page("/brotli.wav"), "url_encoding", limits=OPEN),
         Input("no web server", _page("/noise.wav"), "url_no_answer", limits=OPEN),
+    ]
+
+
+def _wrong_urls() -> list[Input]:
+    return [
         Input(
             "a URL that moved to a file",
             _page("/moved?file:///etc/passwd"),
@@ -299,29 +348,34 @@ def urls() -> list[Input]:
         Input("ftp:", "ftp://host/a.wav", "url_scheme"),
         Input("a URL without a host", "http:///a.wav", "url_wrong"),
         Input("a URL with a wrong port", "http://host:wrong/a.wav", "url_wrong"),
-        Input("this server", _page("/tone.wav"), "url_private"),
-        *(
-            Input(title, f"http://{host}/a.wav", "url_private")
-            for title, host in {
-                "localhost": "localhost",
-                "loopback in IPv6": "[::1]",
-                "loopback as one number": "2130706433",
-                "loopback in hexadecimal": "0x7f.1",
-                "0.0.0.0": "0.0.0.0",
-                "10.0.0.1": "10.0.0.1",
-                "172.16.0.1": "172.16.0.1",
-                "192.168.0.1": "192.168.0.1",
-                "a provider's inner range": "100.64.0.1",
-                "a cloud's metadata": "169.254.169.254",
-                "link-local in IPv6": "[fe80::1]",
-                "unique local in IPv6": "[fd00::1]",
-                "multicast": "224.0.0.1",
-                "IPv4 in IPv6": "[::ffff:10.0.0.1]",
-                "IPv4 behind NAT64": "[64:ff9b::7f00:1]",
-                "IPv4 in 6to4": "[2002:7f00:1::]",
-            }.items()
-        ),
     ]
+
+
+PRIVATE_HOSTS = {
+    "localhost": "localhost",
+    "loopback in IPv6": "[::1]",
+    "loopback as one number": "2130706433",
+    "loopback in hexadecimal": "0x7f.1",
+    "0.0.0.0": "0.0.0.0",
+    "10.0.0.1": "10.0.0.1",
+    "172.16.0.1": "172.16.0.1",
+    "192.168.0.1": "192.168.0.1",
+    "a provider's inner range": "100.64.0.1",
+    "a cloud's metadata": "169.254.169.254",
+    "link-local in IPv6": "[fe80::1]",
+    "unique local in IPv6": "[fd00::1]",
+    "multicast": "224.0.0.1",
+    "IPv4 in IPv6": "[::ffff:10.0.0.1]",
+    "IPv4 behind NAT64": "[64:ff9b::7f00:1]",
+    "IPv4 in 6to4": "[2002:7f00:1::]",
+}
+
+
+def _private_urls() -> list[Input]:
+    by_number = [
+        Input(title, f"http://{host}/a.wav", "url_private") for title, host in PRIVATE_HOSTS.items()
+    ]
+    return [Input("this server", _page("/tone.wav"), "url_private"), *by_number]
 
 
 def outcome(trial: Input, place: Path | str) -> tuple[str, str]:

@@ -54,9 +54,8 @@ def by_av(
         if video:
             _add_video(container)
         samples = tone(rate=rate) if samples is None else samples
-        frame = av.AudioFrame.from_ndarray(
-            np.tile(samples, (1 if layout == "mono" else 2, 1)), format="fltp", layout=layout
-        )
+        packed = np.repeat(samples, av.AudioLayout(layout).nb_channels)[None]
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
         frame.sample_rate = rate
         fitting = av.AudioResampler(
             sound.format.name, layout, rate, frame_size=sound.frame_size or 1024

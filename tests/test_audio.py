@@ -6,14 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import librosa
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
 
@@ -69,7 +69,7 @@ def test_what_is_heard_is_the_tone_that_was_sent(trial, tmp_path):
     clip = trial.hear(tmp_path)
     assert clip.seconds == pytest.approx(0.3 if trial.title == "0.3 s" else 2, abs=0.06)
     assert loudest_hz(clip.samples) == pytest.approx(TONE_HZ, abs=4)
-    assert clip.samples.std() == pytest.approx(0.3 / np.sqrt(2), abs=0.02)
+    assert clip.samples.std() == pytest.approx(0.3 / np.sqrt(2), abs=0.06)
 
 
 @titled(odd())
@@ -94,6 +94,23 @@ def test_a_file_without_permission_is_refused(tmp_path):
     path.chmod(0)
     with not_as_root(), pytest.raises(AudioError, match=r"secret\.wav cannot be opened"):
         Ear().hear(path)
+
+
+@given(
+    trial=st.sampled_from([t for t in ordinary() if isinstance(t.source, bytes)]),
+    at=st.floats(0, 1),
+    near_the_head=st.booleans(),
+    junk=st.binary(max_size=40),
+    removed=st.integers(0, 300),
+)
+@settings(deadline=None, derandomize=True, max_examples=150)
+def test_any_damage_gives_a_clip_or_a_sentence(trial, at, near_the_head, junk, removed):
+    place = int(at * (200 if near_the_head else len(trial.source)))
+    damaged = trial.source[:place] + junk + trial.source[place + removed :]
+    with suppress(AudioError):
+        clip = Ear(Limits(max_minutes=1)).hear(damaged)
+        assert clip.seconds >= MIN_SECONDS
+        assert np.isfinite(clip.samples).all()
 
 
 # Samples
@@ -282,6 +299,12 @@ def test_a_limit_of_the_host_is_kept():
         Ear(Limits(max_minutes=0.5)).hear(wav(tone(31)))
     with pytest.raises(AudioError, match=r"0\.1 MB, and the limit is 0\.05 MB"):
         Ear(Limits(max_file_mb=0.05)).hear(wav())
+
+
+def test_what_a_codec_adds_does_not_break_the_limit():
+    padded = by_av("ipod", "aac", samples=tone(6, 44_100))
+    clip = Ear(Limits(max_minutes=0.1)).hear(padded)
+    assert 6 < clip.seconds < 6.1
 
 
 # Cache

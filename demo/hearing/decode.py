@@ -5,10 +5,12 @@ soundfile finds damaged. It knows nothing about names on disk, URLs or caches, a
 between two calls of `decode`: that can as well run in another process.
 """
 
+import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -41,7 +43,7 @@ def decode(file: BinaryIO, name: str, limits: Limits) -> Sound:
     """What `file`, open at its beginning, sounds like.
 
     Raises:
-        AudioError: no sound file, no sound in it, longer than the limit, not numbers.
+        AudioError: no sound file, no sound in it, longer than the limit, samples that are no sound.
     """
     tape = _best_reading(file, name, limits)
     notes = tape.notes()
@@ -74,8 +76,9 @@ def _best_reading(file: BinaryIO, name: str, limits: Limits) -> Tape:
 
 def _read_with_soundfile(file: BinaryIO, tape: Tape) -> bool:
     """False where soundfile does not know the file."""
+    source: Any = _Seekable(file)
     try:
-        sound = soundfile.SoundFile(file)
+        sound = soundfile.SoundFile(source)
     except soundfile.LibsndfileError:
         return False
     with sound:
@@ -88,6 +91,23 @@ def _read_with_soundfile(file: BinaryIO, tape: Tape) -> bool:
         except soundfile.LibsndfileError:
             tape.damage()
     return True
+
+
+class _Seekable:
+    """A file in which libsndfile may seek before the start, as it does where a header lies.
+
+    Python would raise in libsndfile's callback, where nobody can catch it. A file's name is not
+    passed on either: soundfile would take x.raw for raw samples.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with suppress(ValueError, OSError):
+            self._file.seek(offset, whence)
+        return self.tell()
 
 
 def _blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:

@@ -21,6 +21,10 @@ FORMATS = (
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
 GUESSED_LENGTHS = {"aac", "ac3", "eac3", "mp3", "mpeg", "mpegts"}  # FFmpeg guesses by bit rate
 
+# PyAV 18 looks for the end of a frame's planes by a null pointer, and eight or more have none
+# behind them: it would read past their end. Such frames are packed into one plane before.
+SAFE_PLANES = 7
+
 # How files of a kind begin: (offset, bytes, name), to tell a damaged file from no sound file.
 SIGNATURES = (
     (0, b"RIFF", "wav"),
@@ -53,18 +57,37 @@ def read(file: BinaryIO, name: str, tape: Tape) -> None:
             if frame is None:
                 tape.damage()
             else:
-                tape.add(to_float(frame), frame.sample_rate)
+                tape.add(_to_float(frame), frame.sample_rate)
     if tape.damaged_at == 0 and not tape.seconds:
         raise _not_audio(file, name)
 
 
-def to_float(frame: av.AudioFrame) -> np.ndarray:
+class _Packer:
+    """Frames of at most SAFE_PLANES planes as they are, others as one plane of float32."""
+
+    def __init__(self) -> None:
+        self._kind: tuple[str, str, int] | None = None
+        self._resampler = av.AudioResampler()
+
+    def pack(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        if not frame.format.is_planar or frame.layout.nb_channels <= SAFE_PLANES:
+            return [frame]
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if kind != self._kind:  # a resampler takes frames of one kind only
+            self._kind, self._resampler = kind, av.AudioResampler("flt")
+        return self._resampler.resample(frame)
+
+
+def _to_float(frame: av.AudioFrame) -> np.ndarray:
     """Float32 of shape (samples, channels); integers on the scale of -1 to 1."""
     values = frame.to_ndarray()
-    channels = len(frame.layout.channels)
+    channels = frame.layout.nb_channels
     block = values.T if frame.format.is_planar else values.reshape(-1, channels)
     if block.dtype.kind == "f":
-        return block.astype(np.float32)
+        with np.errstate(
+            all="ignore"
+        ):  # what is too large becomes infinite, and the tape refuses it
+            return block.astype(np.float32)
     half = 2.0 ** (8 * block.dtype.itemsize - 1)
     middle = half if block.dtype.kind == "u" else 0.0
     return ((block.astype(np.float64) - middle) / half).astype(np.float32)
@@ -73,16 +96,18 @@ def to_float(frame: av.AudioFrame) -> np.ndarray:
 def _frames(container: Any, stream: Any) -> Iterator[av.AudioFrame | None]:
     """Every frame that can be decoded; None in the place of what cannot."""
     packets = container.demux(stream)
+    packer = _Packer()
     while True:
         try:
             packet = next(packets, None)
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, IndexError):  # IndexError: a track that the head did not name
             yield None  # the container itself ends here
             return
         if packet is None:
             return
         try:
-            yield from packet.decode()
+            for frame in packet.decode():
+                yield from packer.pack(frame)
         except av.error.FFmpegError:
             yield None
 

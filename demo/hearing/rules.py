@@ -74,10 +74,11 @@ SENTENCES: Sentences = {
         "{name} 里听不到任何声音：只有 {milliseconds:.0f} 毫秒的静音。"
         "请至少说 {minimum:g} 秒，并检查是否选对了麦克风。",
     ),
-    "not_finite": (
-        "{name} holds samples that are not numbers (NaN or infinite), the first after "
-        "{seconds:.2f} s. Please export it again.",
-        "{name} 含有无效采样（NaN 或无穷大），最早出现在 {seconds:.2f} 秒处。请重新导出。",
+    "no_sound": (
+        "{name} holds samples that are no sound (NaN, infinite, or beyond {largest:g}), the first "
+        "after {seconds:.2f} s. Please export it again.",
+        "{name} 含有无效采样（NaN、无穷大或超过 {largest:g}），最早出现在 {seconds:.2f} 秒处。"
+        "请重新导出。",
     ),
     "bad_rate": (
         "{name} says that it has {rate} samples a second; from {lowest} to {highest} can be "

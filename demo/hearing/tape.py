@@ -14,6 +14,8 @@ from demo.hearing.rules import AudioError, Limits, clock
 from demo.hearing.windows import SAMPLE_RATE
 
 MIN_RATE, MAX_RATE = 1_000, 1_000_000  # Hz: what a resampler can make sense of
+LARGEST = 1e10  # beyond it a sample is no sound on any scale: 32-bit integers reach 2.1e9
+SLACK_SECONDS = 1  # codecs pad: what people call ten minutes may be 10:00.02
 CUT_OFF_SECONDS = 0.2  # a file this much shorter than its header says is damaged
 
 
@@ -30,7 +32,7 @@ class Tape:
 
     Raises:
         AudioError: the header or the sound is longer than the limit, a rate that cannot be heard,
-            samples that are not numbers.
+            samples that are no sound.
     """
 
     def __init__(self, name: str, limits: Limits) -> None:
@@ -46,7 +48,7 @@ class Tape:
 
     def promise(self, seconds: float) -> None:
         """Takes what the header says; a file that is too long is refused before it is decoded."""
-        if seconds > self._limits.max_seconds:
+        if seconds > self._limits.max_seconds + SLACK_SECONDS:
             length, limit = clock(seconds), self._limits.max_minutes
             raise AudioError("too_long", name=self._name, length=length, limit=limit)
         self.promised = seconds
@@ -58,12 +60,12 @@ class Tape:
 
     def add(self, block: np.ndarray, rate: int) -> None:
         """Takes a float32 block of shape (samples, channels)."""
-        self._refuse_what_is_no_number(block, rate)
+        self._refuse_what_is_no_sound(block, rate)
         if rate != self._rate:
             self._change_rate(rate)
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
         self.seconds += len(mono) / rate
-        if self.seconds > self._limits.max_seconds:
+        if self.seconds > self._limits.max_seconds + SLACK_SECONDS:
             limit = self._limits.max_minutes
             raise AudioError("longer_than_limit", name=self._name, limit=limit)
         if self._resampler:
@@ -85,11 +87,11 @@ class Tape:
             return (Note("damaged", {"first": self.damaged_at, "heard": heard}),)
         return ()
 
-    def _refuse_what_is_no_number(self, block: np.ndarray, rate: int) -> None:
-        good = np.isfinite(block)
+    def _refuse_what_is_no_sound(self, block: np.ndarray, rate: int) -> None:
+        good = np.abs(block) < LARGEST  # false for NaN too
         if not good.all():
             seconds = self.seconds + int(np.argmin(good.all(axis=1))) / rate
-            raise AudioError("not_finite", name=self._name, seconds=seconds)
+            raise AudioError("no_sound", name=self._name, seconds=seconds, largest=LARGEST)
 
     def _change_rate(self, rate: int) -> None:
         if not MIN_RATE <= rate <= MAX_RATE:
