@@ -296,7 +296,7 @@ def test_two_hours_need_little_more_memory_than_their_samples(tmp_path):
 
 def test_a_limit_of_the_host_is_kept():
     with pytest.raises(AudioError, match=r"the limit is 0\.5 minutes"):
-        Ear(Limits(max_minutes=0.5)).hear(wav(tone(31)))
+        Ear(Limits(max_minutes=0.5)).hear(wav(tone(32)))
     with pytest.raises(AudioError, match=r"0\.1 MB, and the limit is 0\.05 MB"):
         Ear(Limits(max_file_mb=0.05)).hear(wav())
 
