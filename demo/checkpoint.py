@@ -83,6 +83,9 @@ class Gpu:
     free_bytes: float
 
 
+ZEROGPU = Gpu("cuda", "ZeroGPU", 70e9)  # what a request gets there
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which checkpoint runs where; `notice` says it, with the command for the other one."""
@@ -94,6 +97,7 @@ class Choice:
     dtype: Dtype
     attention: Attention
     notice: Message
+    zerogpu: bool = False  # there is no GPU but inside a request
 
     @property
     def preview(self) -> bool:
@@ -117,7 +121,7 @@ def choose(
         raise CheckpointError("no_device", device=device)
     where = gpu.device if gpu else "cpu"
     named, source, notice = _source(model, device, gpu)
-    return Choice(named, source, hub, where, dtype, attention, notice)
+    return Choice(named, source, hub, where, dtype, attention, notice, zerogpu=gpu == ZEROGPU)
 
 
 def load(choice: Choice, report: Report) -> Engine:
@@ -128,9 +132,16 @@ def load(choice: Choice, report: Report) -> Engine:
     """
     name = choice.source
     folder = name if isinstance(name, Path) else fetch(name, choice.hub, report)
+    if choice.zerogpu:
+        import spaces  # noqa: F401  # pyright: ignore[reportMissingImports]  (before torch)
     from demo.opening import open_engine  # brings torch and transformers
 
-    return open_engine(folder, choice, report)
+    engine = open_engine(folder, choice, report)
+    if not choice.zerogpu:
+        return engine
+    from demo.zerogpu import ForkingEngine
+
+    return ForkingEngine(engine)
 
 
 def _source(model: str, device: str, gpu: Gpu | None) -> tuple[str, Path | str, Message]:
@@ -170,7 +181,9 @@ def on_zerogpu(environ: Mapping[str, str] = os.environ) -> bool:
 
 def find_gpu() -> Gpu | None:
     """The GPU with the most free memory; torch is imported only where there may be one."""
-    if sys.platform == "linux" and not on_zerogpu() and not _has_gpu_file():
+    if on_zerogpu():
+        return ZEROGPU
+    if sys.platform == "linux" and not any(Path(file).exists() for file in GPU_FILES):
         return None
     import torch
 
@@ -181,13 +194,8 @@ def find_gpu() -> Gpu | None:
     return None
 
 
-def _has_gpu_file() -> bool:
-    return any(Path(file).exists() for file in GPU_FILES)
-
-
 def _cuda(index: int) -> Gpu:
     import torch
 
-    properties = torch.cuda.get_device_properties(index)
-    free = properties.total_memory if on_zerogpu() else torch.cuda.mem_get_info(index)[0]
-    return Gpu(f"cuda:{index}", properties.name, free)
+    name = torch.cuda.get_device_name(index)
+    return Gpu(f"cuda:{index}", name, torch.cuda.mem_get_info(index)[0])

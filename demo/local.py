@@ -102,6 +102,16 @@ class LocalEngine:
         request = self._request(conversation, windows, options)
         yield from self._thread.submit(Reply(partial(self._make, request)))
 
+    def twin(self) -> "LocalEngine":
+        """Another engine over the same model, for a forked process: threads are not forked."""
+        return LocalEngine(self._model, self._processor, self.info)
+
+    def check(
+        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+    ) -> None:
+        """Raises the EngineError that `stream` would raise before it begins."""
+        self._request(conversation, windows, options)
+
     def close(self) -> None:
         """Ends every request and gives the model's memory back."""
         self._thread.close(LocalError("closed"))

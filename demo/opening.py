@@ -83,17 +83,20 @@ def open_engine(folder: Path, choice: Choice, report: Report) -> LocalEngine:
         OpeningError: why it cannot be, and the remedy.
     """
     device = torch.device(choice.device)
-    dtype = pick_dtype(choice.dtype, device)
-    require_complete(folder, choice.model)
-    require_memory(folder, choice.model, device, dtype)
-    values = {"model": choice.model, "device": device_name(device)}
+    dtype = pick_dtype(choice, device)
+    name = choice.model
+    require_complete(folder, name)
+    if not choice.zerogpu:  # which has no card yet whose memory could be asked
+        require_memory(folder, name, device, dtype)
+    values = {"model": name, "device": device_name(device)}
     report(Status("load", None, Message(SENTENCES, "loading", **values)))
     model, processor = _read(folder, choice, device, dtype)
-    require_own_head(model, choice.model)
-    report(Status("warmup", None, Message(SENTENCES, "testing", model=choice.model)))
-    require_hearing(model, processor, choice.model)
+    require_own_head(model, name)
+    if not choice.zerogpu:
+        report(Status("warmup", None, Message(SENTENCES, "testing", model=name)))
+        require_hearing(model, processor, name)
     info = EngineInfo(
-        model=choice.model,
+        model=name,
         device=device_name(device),
         dtype=str(dtype).removeprefix("torch."),
         context_tokens=model.config.get_text_config().max_position_embeddings,
@@ -103,10 +106,12 @@ def open_engine(folder: Path, choice: Choice, report: Report) -> LocalEngine:
     return LocalEngine(model, processor, info)
 
 
-def pick_dtype(wanted: str, device: torch.device) -> torch.dtype:
+def pick_dtype(choice: Choice, device: torch.device) -> torch.dtype:
     """auto: bfloat16 where the card computes in it, else float16; float32 on the CPU."""
-    if wanted != "auto":
-        return getattr(torch, wanted)
+    if choice.dtype != "auto":
+        return getattr(torch, choice.dtype)
+    if choice.zerogpu:
+        return torch.bfloat16
     if device.type == "cpu":
         return torch.float32
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
@@ -125,7 +130,7 @@ def pick_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str
 
 def device_name(device: torch.device) -> str:
     """As a person names it: "cuda (NVIDIA H100)", "cpu"."""
-    if device.type == "cuda":
+    if device.type == "cuda" and torch.cuda.is_available():
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return device.type
 
@@ -194,7 +199,7 @@ def _read(
             folder,
             dtype=dtype,
             attn_implementation=pick_attention(choice.attention, device, dtype),
-            device_map={"": device},
+            device_map=None if choice.zerogpu else {"": device},
             local_files_only=True,
             output_loading_info=True,
         )
@@ -205,7 +210,7 @@ def _read(
     if lost:
         error = f"{len(lost)} weights, {lost[0]} among them"
         raise OpeningError("broken", folder=choice.model, error=error)
-    return model.eval(), processor
+    return model.to(device).eval(), processor
 
 
 def _weight_files(folder: Path, model: str) -> list[str]:

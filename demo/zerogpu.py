@@ -1,0 +1,60 @@
+"""Replies on Hugging Face's ZeroGPU, where each request gets a GPU in a process forked for it.
+
+An Event of this process never reaches that one; closing the generator does. So the whole reply
+is made there by a plain generator, with its own inference thread, and ended by closing it.
+
+ZeroGPU wants its functions and the weights known when the app is launched: there, wait for the
+engine before `launch()`. Its package is imported before torch, which it patches.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from demo.engine import Conversation, EngineError, Options
+from demo.local import LocalEngine
+
+GPU_SECONDS = 90  # the longest that one reply may hold the GPU
+
+Make = Callable[[Conversation, list[np.ndarray], Options], Iterator[str | EngineError]]
+
+
+def on_gpu(make: Make) -> Any:
+    """`make` under ZeroGPU's decorator."""
+    import spaces  # pyright: ignore[reportMissingImports]  (only there)
+
+    return spaces.GPU(make, duration=GPU_SECONDS)
+
+
+class ForkingEngine:
+    """A `LocalEngine` whose replies are made in forked processes; `decorate` does the forking."""
+
+    def __init__(self, engine: LocalEngine, decorate: Callable[[Make], Any] = on_gpu) -> None:
+        self.info = engine.info
+        self._engine = engine
+
+        def make(
+            conversation: Conversation, windows: list[np.ndarray], options: Options
+        ) -> Iterator[str | EngineError]:
+            with closing(engine.twin()) as twin:
+                try:
+                    yield from twin.stream(conversation, windows, options)
+                except EngineError as error:  # a raised one would arrive without its sentence
+                    yield error
+
+        self._make = decorate(make)
+
+    def stream(
+        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+    ) -> Iterator[str]:
+        self._engine.check(conversation, windows, options)  # before a GPU is asked for
+        with closing(self._make(conversation, list(windows), options)) as pieces:
+            for piece in pieces:
+                if isinstance(piece, EngineError):
+                    raise piece
+                yield piece
+
+    def close(self) -> None:
+        self._engine.close()
