@@ -1,4 +1,4 @@
-// What the page does by script: the forced language, the microphone's absence, the queue in words.
+// What the page does by script: the forced language, the missing microphone, Gradio's own words.
 (() => {
   if (window.demoLanguage) {
     Object.defineProperty(navigator, "language", { get: () => window.demoLanguage });
@@ -17,25 +17,55 @@
     text
       .replace(/queue: (\d+)\/(\d*)\s*\|/, (_, place, size) => inQueue(place, size || "?"))
       .replace(/processing\s*\|/, "")
-      .replace(/^\s*(\d+\.\d)s$/, (_, seconds) => (chinese ? `${seconds} 秒` : `${seconds} s`));
+      .replace(/^\s*(\d+\.\d)s$/, (_, seconds) => (chinese ? ` ${seconds} 秒` : ` ${seconds} s`));
   const reword = (node) => {
     const told = say(node.data);
     if (told !== node.data) node.data = told;
   };
-  const within = (element) => {
+  const rewordWithin = (element) => {
     const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) reword(walker.currentNode);
   };
-  const watch = () =>
-    new MutationObserver((changes) => {
-      for (const { target, addedNodes, type } of changes) {
-        const element = type === "characterData" ? target.parentElement : target;
-        if (!element?.closest?.(".progress-text")) {
-          for (const node of addedNodes) node.querySelectorAll?.(".progress-text").forEach(within);
-        } else if (type === "characterData") reword(target);
-        else within(element);
-      }
-    }).observe(document.body, { childList: true, characterData: true, subtree: true });
+
+  // Tips and screen readers' labels that Gradio has in English only.
+  const NAMED = "[aria-label], [title]";
+  const translate = (element) => {
+    for (const name of ["aria-label", "title"]) {
+      const text = element.getAttribute(name);
+      const words = text && (window.demoWords[text] || speaker(text));
+      if (words && words !== text) element.setAttribute(name, words);
+    }
+  };
+  const speaker = (text) =>
+    text
+      .replace(/^user's message: /, "您的消息：")
+      .replace(/^bot's message: /, "回复：")
+      .replace(/^(.*：)a component of type .*$/, "$1音频");
+
+  const onAdded = (node) => {
+    if (node.nodeType !== Node.ELEMENT_NODE) return;
+    if (node.closest(".progress-text")) rewordWithin(node);
+    node.querySelectorAll(".progress-text").forEach(rewordWithin);
+    if (!chinese) return;
+    if (node.matches(NAMED)) translate(node);
+    node.querySelectorAll(NAMED).forEach(translate);
+  };
+  const onChange = ({ type, target, addedNodes }) => {
+    if (type === "attributes") translate(target);
+    else if (type === "characterData") {
+      if (target.parentElement?.closest(".progress-text")) reword(target);
+    } else {
+      addedNodes.forEach(onAdded);
+      if (target.closest?.(".progress-text")) rewordWithin(target);
+    }
+  };
+  const watch = () => {
+    const attributes = chinese ? { attributes: true, attributeFilter: ["aria-label", "title"] } : {};
+    new MutationObserver((changes) => changes.forEach(onChange)).observe(document.body, {
+      childList: true, characterData: true, subtree: true, ...attributes,
+    });
+    onAdded(document.body);
+  };
   if (document.body) watch();
   else document.addEventListener("DOMContentLoaded", watch);
 })();

@@ -53,6 +53,7 @@ def build_analysis(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
             max_lines=8,
             elem_id="question",
         )
+        pending, saved = gr.State(None), kept_state("analysis")
     chat = Chat(
         "analysis",
         kit,
@@ -61,8 +62,8 @@ def build_analysis(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
         stop,
         alert,
         Box(box),
-        gr.State(None),
-        kept_state("analysis"),
+        pending,
+        saved,
     )
     wire(chat, blocks)
     _wire_box(chat, box)

@@ -5,10 +5,12 @@ MCP clients read. The page's own handlers are not part of the API.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from demo.conversation import check
 from demo.engine import Conversation, Options
@@ -51,6 +53,7 @@ def _build_chat(kit: Kit) -> None:
             top_k: sample from this many of the likeliest tokens.
             repetition_penalty: above 1 makes repetition rarer.
             seed: makes sampling repeatable.
+            history: the session's conversation so far, which Gradio keeps.
 
         Returns:
             The reply so far, as Markdown text, and at the end the whole reply.
@@ -117,7 +120,7 @@ def _build_generate(kit: Kit) -> None:
             engine = kit.loading.wait()
             yield from _texts(answer(asked, _options(*options), engine, kit.ear))
 
-    gr.api(generate, api_name="generate", concurrency_id=MODEL, concurrency_limit=1)
+    api(generate, api_name="generate", concurrency_id=MODEL, concurrency_limit=1)
 
 
 def _options(*values: Any) -> Options:
@@ -143,11 +146,10 @@ def _refuse_local_files(conversation: Conversation) -> None:
                 raise PageError("outside", name=Path(url).name)
 
 
-class _told:
-    """A `UserError` as the error that Gradio hands to a client, with its sentence."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, UserError):
-            raise gr.Error(str(error), print_exception=False) from error
+@contextmanager
+def _told() -> Iterator[None]:
+    """A `UserError` becomes the error that Gradio hands to a client, with its sentence."""
+    try:
+        yield
+    except UserError as error:
+        raise gr.Error(str(error), print_exception=False) from error

@@ -6,7 +6,7 @@ for its turn. `finish` gives the entry back and keeps the history in the browser
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -97,34 +97,30 @@ class Chat:
         try:
             for turn in [[], *(pending or {}).get("script", [])]:
                 history = [*history, *turn]
-                for history_now in self._replies(history, fields, language):
-                    yield history_now
-                history = past.without_pending(history_now)
+                history = yield from self._replies(history, fields, language)
         except UserError as error:
             yield [*history, past.note(error.say(language), "error")]
 
     def _replies(
         self, history: History, fields: Sequence[Any], language: Language
-    ) -> Iterator[History]:
+    ) -> Generator[History, None, History]:
         system, options = chosen(*fields)
         engine = yield from self._engine(history, language)
         count = len(past.paths_of(past.split(history)[1]))
+        shown = history
         listening = past.note(_say("listening", language), "pending", pending=True)
         for now in paced(reply(history, system, options, engine, self.kit.ear)):
             clips = now.clips[len(now.clips) - count :]
             heard = [*history, *_notes(clips, language)]
-            yield [*heard, *past.said(now.text)] if now.text else [*heard, listening]
+            shown = [*heard, *past.said(now.text)] if now.text else [*heard, listening]
+            yield shown
+        return past.without_pending(shown)
 
-    def _engine(self, history: History, language: Language) -> Any:
-        waiting = until_ready(self.kit.loading)
-        while True:
-            try:
-                status = next(waiting)
-            except StopIteration as done:
-                engine: Engine = done.value
-                return engine
+    def _engine(self, history: History, language: Language) -> Generator[History, None, Engine]:
+        for status in until_ready(self.kit.loading):
             text = _say("still_loading", language, status=status.text.say(language))
             yield [*history, past.note(text, "pending", pending=True)]
+        return self.kit.loading.wait()
 
     def finish(self, history: History, request: gr.Request) -> Updates:
         """Gives the entry back; a turn that failed goes back into it, if it can take it."""

@@ -75,4 +75,37 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
 }
 
-BUILT_IN: dict[str, str] = {}
+BUILT_IN: dict[str, str] = {
+    "status.queue_position": "排队中：第 {position} 位，共 {size} 位",
+}
+
+# Labels for tips and screen readers that Gradio has in English only; the page's script says
+# them in Chinese.
+GRADIO_WORDS: dict[str, str] = {
+    "Click to upload or drop files": "点击上传或拖入文件",
+    "File upload": "上传文件",
+    "Multimedia input field": "多媒体输入框",
+    "Upload a file": "上传文件",
+    "Record audio": "录音",
+    "Submit": "发送",
+    "More tabs": "更多标签页",
+    "Copy conversation": "复制对话",
+    "Copy message": "复制消息",
+    "Message copied": "已复制消息",
+    "Conversation copied": "已复制对话",
+    "Select input device": "选择麦克风",
+    "chatbot conversation": "对话",
+    "Loading response": "正在加载回复",
+    "Loading content": "正在加载内容",
+    "Download": "下载",
+    "Play": "播放",
+    "Pause": "暂停",
+    "pause": "暂停",
+    "Audio": "音频",
+    "Scroll to bottom": "滚动到底部",
+    "Remove file": "移除文件",
+    "Remove this file": "移除文件",
+    "Clear": "清除",
+    "Gradio footer navigation": "页脚",
+    "Close": "关闭",
+}

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
+from gradio.themes import Base
 from gradio.themes.utils import colors, fonts, sizes
 
 from demo.settings import Settings
+from demo.ui.labels import GRADIO_WORDS
 from demo.ui.strings import i18n
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -62,7 +63,7 @@ PINE = colors.Color(
 )
 
 
-class Calm(gr.themes.Base):
+class Calm(Base):
     """Paper and ink, and one green."""
 
     def __init__(self) -> None:
@@ -140,4 +141,8 @@ def head(settings: Settings) -> str:
     """The page's own script, with the language that the host forces, if any."""
     forced = {"en": "en-US", "zh": "zh-CN"}.get(settings.language)
     script = SCRIPT.read_text(encoding="utf-8")
-    return f"<script>window.demoLanguage = {json.dumps(forced)};\n{script}</script>"
+    words = json.dumps(GRADIO_WORDS, ensure_ascii=False)
+    return (
+        f"<script>window.demoLanguage = {json.dumps(forced)};\n"
+        f"window.demoWords = {words};\n{script}</script>"
+    )

@@ -74,13 +74,8 @@ def paced(replies: Iterable[Reply], per_second: float = UPDATES_PER_SECOND) -> I
         yield latest
 
 
-def until_ready(loading: "Loading") -> Generator["Status", None, Engine]:
-    """The engine, once it is there; until then how far its loading is, again and again.
-
-    Raises:
-        EngineError: it could not be loaded.
-    """
+def until_ready(loading: "Loading") -> Iterator["Status"]:
+    """How far the loading is, again and again until it is over, well or not."""
     while (status := loading.status()).phase not in ("ready", "failed"):
         yield status
         time.sleep(POLL_SECONDS)
-    return loading.wait()

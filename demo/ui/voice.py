@@ -62,6 +62,7 @@ def build_voice(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
                 elem_id="voice-files",
             )
         stop = gr.Button(label("stop"), visible=False, elem_id="voice-stop", elem_classes="stop")
+        pending, saved = gr.State(None), kept_state("voice")
     chat = Chat(
         "voice",
         kit,
@@ -70,8 +71,8 @@ def build_voice(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
         stop,
         alert,
         Microphone(area, recorder, files),
-        gr.State(None),
-        kept_state("voice"),
+        pending,
+        saved,
     )
     wire(chat, blocks)
     _wire_entry(chat, recorder, files)
