@@ -8,6 +8,7 @@ import gradio as gr
 
 from demo.ui import history as past
 from demo.ui.chat import BEGINS, QUIET, Chat, Updates, wire
+from demo.ui.examples import ANALYSIS, build_examples, wire_examples
 from demo.ui.history import History
 from demo.ui.kit import Kit
 from demo.ui.panel import Panel
@@ -42,6 +43,7 @@ def build_analysis(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
         chatbot = build_chatbot("analysis", label("analysis_chat"), label("analysis_empty"))
         alert = gr.HTML("", elem_classes="alert", padding=False)
         stop = gr.Button(label("stop"), visible=False, elem_id="analysis-stop", elem_classes="stop")
+        examples = build_examples(ANALYSIS)
         tasks, language = _build_tasks()
         box = gr.MultimodalTextbox(
             sources=["upload", "microphone"],
@@ -66,27 +68,34 @@ def build_analysis(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
         saved,
     )
     wire(chat, blocks)
+    wire_examples(chat, examples)
     _wire_box(chat, box)
     _wire_tasks(kit, tasks, language, box)
     return chat
 
 
 def _build_tasks() -> tuple[dict[str, gr.Button], gr.Dropdown]:
+    before, after = TASKS[: TASKS.index("translate")], TASKS[TASKS.index("translate") + 1 :]
     with gr.Row(elem_classes="tasks"):
-        buttons = {
-            task: gr.Button(label(f"task_{task}"), size="sm", min_width=0, elem_classes="chip")
-            for task in TASKS
-        }
-        language = gr.Dropdown(
-            choices=[(label(name), name) for name in LANGUAGES],
-            value=LANGUAGES[0],
-            label=label("language"),
-            show_label=False,
-            container=False,
-            min_width=110,
-            elem_id="translate-to",
-        )
+        buttons = {task: _chip(task) for task in before}
+        with gr.Row(elem_classes="translate"):
+            buttons["translate"] = _chip("translate")
+            language = gr.Dropdown(
+                choices=[(label(name), name) for name in LANGUAGES],
+                value=LANGUAGES[0],
+                label=label("language"),
+                show_label=False,
+                container=False,
+                filterable=False,
+                min_width=100,
+                elem_id="translate-to",
+            )
+        buttons |= {task: _chip(task) for task in after}
     return buttons, language
+
+
+def _chip(task: str) -> gr.Button:
+    return gr.Button(label(f"task_{task}"), size="sm", min_width=0, elem_classes="chip")
 
 
 def _wire_box(chat: Chat, box: gr.MultimodalTextbox) -> None:

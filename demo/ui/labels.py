@@ -13,8 +13,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "### 说点什么吧\n按下麦克风，说话，再按一次，回复就会开始。",
     ),
     "microphone": ("Microphone", "麦克风"),
-    "mic_hint": ("Press, speak, press again", "按一下，说话，再按一下"),
-    "voice_drop": ("Or send audio files", "或发送音频文件"),
+    "voice_drop": ("Audio files", "音频文件"),
     "stop": ("Stop", "停止"),
     # audio analysis
     "analysis_chat": ("Conversation about audio", "关于音频的对话"),
@@ -42,7 +41,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "japanese": ("Japanese", "日语"),
     "spanish": ("Spanish", "西班牙语"),
     # examples
-    "examples": ("Try an example", "试试示例"),
+    "example_sum": ("Ask a sum", "问一道算术题"),
+    "example_voice": ("Say hello, then ask", "先打招呼，再提问"),
+    "example_glass": ("A sound, then a voice", "先听声音，再听人声"),
     # settings panel
     "settings": ("Settings", "设置"),
     "system": ("System prompt", "系统提示词"),

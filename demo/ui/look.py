@@ -11,6 +11,7 @@ from gradio.themes import Base
 from gradio.themes.utils import colors, fonts, sizes
 
 from demo.settings import Settings
+from demo.ui.examples import CLIPS
 from demo.ui.labels import GRADIO_WORDS
 from demo.ui.strings import i18n
 
@@ -132,6 +133,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "footer_links": ["api"],
         "run_history": False,  # the page keeps its own conversations
         "ssr_mode": False,
+        "allowed_paths": [str(CLIPS)],
         # Twice the limit, so that our own sentence is told before Gradio's.
         "max_file_size": int(2 * settings.max_file_mb * 2**20),
     }

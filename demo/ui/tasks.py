@@ -4,7 +4,7 @@ from demo.messages import Language
 
 LANGUAGES = ("english", "chinese", "french", "german", "japanese", "spanish")
 
-TASKS: dict[str, tuple[str, str]] = {
+PROMPTS: dict[str, tuple[str, str]] = {
     "transcribe": ("Transcribe the speech.", "请把这段语音转写成文字。"),
     "translate": ("Translate the speech into {language}.", "请把这段语音翻译成{language}。"),
     "describe": ("Describe what you hear.", "请描述你听到的内容。"),
@@ -15,6 +15,8 @@ TASKS: dict[str, tuple[str, str]] = {
         "请描述这段音乐的风格、乐器和情绪。",
     ),
 }
+
+TASKS = tuple(PROMPTS)
 
 NAMES: dict[str, tuple[str, str]] = {
     "english": ("English", "英语"),
@@ -29,4 +31,4 @@ NAMES: dict[str, tuple[str, str]] = {
 def prompt(task: str, target: str, language: Language) -> str:
     """What the button of `task` fills in; `target` is the language of a translation."""
     place = 1 if language == "zh" else 0
-    return TASKS[task][place].format(language=NAMES[target][place])
+    return PROMPTS[task][place].format(language=NAMES[target][place])

@@ -8,6 +8,7 @@ import gradio as gr
 
 from demo.ui import history as past
 from demo.ui.chat import BEGINS, Chat, Updates, wire
+from demo.ui.examples import VOICE, build_examples, wire_examples
 from demo.ui.history import History
 from demo.ui.kit import Kit
 from demo.ui.panel import Panel
@@ -42,6 +43,7 @@ def build_voice(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
     with gr.Tab(label("voice_tab"), id="voice", elem_classes="room voice"):
         chatbot = build_chatbot("voice", label("voice_chat"), label("voice_empty"))
         alert = gr.HTML("", elem_classes="alert", padding=False)
+        examples = build_examples(VOICE)
         with gr.Column(elem_classes="speak") as area:
             recorder = gr.Audio(
                 sources=["microphone"],
@@ -52,7 +54,6 @@ def build_voice(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
                 buttons=[],
                 elem_id="recorder",
             )
-            gr.HTML(f'<p class="hint">{label("mic_hint")}</p>', padding=False)
             files = gr.File(
                 file_count="multiple",
                 file_types=SOUNDS,
@@ -75,6 +76,7 @@ def build_voice(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
         saved,
     )
     wire(chat, blocks)
+    wire_examples(chat, examples)
     _wire_entry(chat, recorder, files)
     return chat
 

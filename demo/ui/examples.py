@@ -1,0 +1,80 @@
+"""Example conversations in the manner of the model card, one click each.
+
+Their clips lie in `assets/examples`; an example whose clips are not installed is not shown.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo.messages import Language
+from demo.ui import history as past
+from demo.ui.chat import BEGINS, Chat, Updates
+from demo.ui.history import History
+from demo.ui.strings import label
+
+CLIPS = Path(__file__).parents[2] / "assets" / "examples"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One send: clips by name, then words in English and Chinese."""
+
+    clips: tuple[str, ...] = ()
+    words: tuple[str, str] = ("", "")
+
+    def messages(self, language: Language) -> History:
+        paths = [str(CLIPS / name) for name in self.clips]
+        return past.user_turn(self.words[1 if language == "zh" else 0], paths)
+
+
+@dataclass(frozen=True)
+class Example:
+    key: str  # of its label
+    turns: tuple[Turn, ...]
+
+    def installed(self) -> bool:
+        return all((CLIPS / name).is_file() for turn in self.turns for name in turn.clips)
+
+
+VOICE = (
+    Example("example_sum", (Turn(("three_plus_four.wav",)),)),
+    Example("example_voice", (Turn(("hello.wav",)), Turn(("three_plus_four.wav",)))),
+)
+ANALYSIS = (
+    Example(
+        "example_glass",
+        (
+            Turn(("glass.wav",), ("What is that sound?", "这是什么声音？")),
+            Turn(("speech.wav",), ("Transcribe the speech.", "请把这段语音转写成文字。")),
+        ),
+    ),
+)
+
+
+def build_examples(examples: tuple[Example, ...]) -> list[tuple[Example, gr.Button]]:
+    """Their buttons, which the style sheet hides once something has been said."""
+    shown = [example for example in examples if example.installed()]
+    if not shown:
+        return []
+    with gr.Row(elem_classes="examples"):
+        return [(example, gr.Button(label(example.key), size="sm")) for example in shown]
+
+
+def wire_examples(chat: Chat, buttons: list[tuple[Example, gr.Button]]) -> None:
+    for example, button in buttons:
+        button.click(_play(chat, example), chat.chatbot, chat.outputs, **BEGINS)
+
+
+def _play(chat: Chat, example: Example) -> Callable[..., Updates]:
+    """Sends the example's first turn, and the others one by one after each reply."""
+
+    def play(history: History, request: gr.Request) -> dict[Any, Any]:
+        language = chat.kit.language(request)
+        first, *more = [turn.messages(language) for turn in example.turns]
+        return chat.begin([*history, *first], request, more)
+
+    return play
