@@ -35,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         page.queue(max_size=settings.max_waiting).launch(
             **launch_options(settings), **_serving(settings)
         )
+    except OSError as error:  # the port is taken, the certificate is not there
+        sys.exit(str(error))
     finally:
         loading.close()
 

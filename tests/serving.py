@@ -1,0 +1,83 @@
+"""`python app.py` as a process of its own on a free port, as a host starts it."""
+
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+
+ROOT = Path(__file__).parents[1]
+START_SECONDS = 120  # a loaded machine imports slowly
+READY = "is ready, on"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running app: where it is and what it has printed."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def wait_until(self, met: str) -> None:
+        """Returns when `met` is in the log."""
+        end = time.monotonic() + START_SECONDS
+        while met not in self.log:
+            assert self.process.poll() is None, f"the app ended:\n{self.log}"
+            assert time.monotonic() < end, f"no {met!r} in:\n{self.log}"
+            time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def serving(
+    log_file: Path, *flags: str, scheme: str = "http", ready: bool = True
+) -> Iterator[Served]:
+    """The app with `flags`, once its page answers and, if `ready`, its engine too."""
+    port = free_port()
+    environ = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "2"}
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port), *flags],
+            cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    served = Served(f"{scheme}://127.0.0.1:{port}", process, log_file)
+    try:
+        _wait_for_page(served)
+        if ready:
+            served.wait_until(READY)
+        yield served
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_for_page(served: Served) -> None:
+    trusting = ssl._create_unverified_context()
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        assert served.process.poll() is None, f"the app ended:\n{served.log}"
+        try:
+            urllib.request.urlopen(served.url, timeout=10, context=trusting).close()
+            return
+        except HTTPError:
+            return  # it answers, if only that one must log in
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise AssertionError(f"the page does not answer:\n{served.log}")
