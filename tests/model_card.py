@@ -15,7 +15,7 @@ class ModelCard:
 
     def __init__(self, checkpoint: Path = PREVIEW) -> None:
         self.processor: Any = AutoProcessor.from_pretrained(checkpoint)
-        self.model = Qwen2AudioForConditionalGeneration.from_pretrained(
+        self.model: Any = Qwen2AudioForConditionalGeneration.from_pretrained(
             checkpoint, dtype=torch.float32
         )
 
