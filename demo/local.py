@@ -144,7 +144,8 @@ class LocalEngine:
         return len(words) - len(windows) + sum(self._audio_tokens(one) for one in windows)
 
     def _audio_tokens(self, window: np.ndarray) -> int:
-        frames = min(len(window), self._extractor.n_samples) // self._extractor.hop_length
+        samples = min(len(window), self._extractor.n_samples)
+        frames = -(-samples // self._extractor.hop_length)  # a frame begun is a frame
         return (((frames - 1) // 2 + 1) - 2) // 2 + 1
 
     @property

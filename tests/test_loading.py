@@ -1,0 +1,187 @@
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from demo.engine import Conversation, EngineError, EngineInfo, Options
+from demo.loading import SENTENCES, Loading, LoadingError, Report, Status
+from demo.messages import Message
+from demo.streaming import InferenceThread, Reply
+
+SAFE_SECONDS = 10.0
+
+
+class Echo:
+    """An engine without a model."""
+
+    info = EngineInfo("echo", "cpu", "float32", 64, True, Options())
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def stream(
+        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+    ) -> Iterator[str]:
+        yield "echo"
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def at(phase: Any, fraction: float | None, model: str = "x") -> Status:
+    return Status(
+        phase, fraction, Message(SENTENCES, "ready", model=model, device="cpu", dtype="float32")
+    )
+
+
+def test_status_follows_the_reports_until_the_engine_is_ready() -> None:
+    go_on, reported = threading.Event(), threading.Event()
+
+    def load(report: Report) -> Echo:
+        report(at("download", 0.25))
+        reported.set()
+        assert go_on.wait(SAFE_SECONDS)
+        return Echo()
+
+    loading = Loading(load)
+    assert loading.status().phase == "load"
+    loading.start()
+    assert reported.wait(SAFE_SECONDS)
+    assert (loading.status().phase, loading.status().fraction) == ("download", 0.25)
+    with pytest.raises(EngineError, match="not ready yet"):
+        loading.wait(timeout=0.01)
+    go_on.set()
+    engine = loading.wait(SAFE_SECONDS)
+    assert isinstance(engine, Echo)
+    assert loading.status().phase == "ready"
+    assert str(loading.status().text) == "echo is ready, on cpu in float32."
+    loading.close()
+    assert engine.closed
+
+
+def test_a_failed_loading_gives_its_sentence_to_everyone_who_waits() -> None:
+    def load(report: Report) -> Echo:
+        raise LoadingError("still_loading", state="no network.")
+
+    loading = Loading(load).start()
+    for _ in range(2):
+        with pytest.raises(EngineError, match="no network"):
+            loading.wait(SAFE_SECONDS)
+    assert loading.status().phase == "failed"
+    assert "no network" in str(loading.status().text)
+    loading.close()
+
+
+def test_an_unforeseen_failure_is_a_sentence_too(capsys: pytest.CaptureFixture[str]) -> None:
+    def load(report: Report) -> Echo:
+        raise ZeroDivisionError("oh")
+
+    loading = Loading(load).start()
+    with pytest.raises(EngineError, match="ZeroDivisionError: oh"):
+        loading.wait(SAFE_SECONDS)
+    assert loading.status().phase == "failed"
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_engine_at_hand_is_ready_at_once() -> None:
+    engine = Echo()
+    assert Loading.of(engine).wait(0) is engine
+
+
+def test_the_terminal_gets_a_line_at_a_time_not_one_for_each_block(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    loading = Loading(lambda report: Echo())
+    for percent in range(101):
+        loading.report(at("download", percent / 100, f"{percent}%"))
+    loading.report(at("load", None))
+    loading.report(at("load", None))
+    lines = capsys.readouterr().err.splitlines()
+    assert 15 <= len(lines) <= 23
+    assert lines[0].startswith("0%")
+    assert lines[-2].startswith("100%")
+    assert lines[-1].startswith("x is")
+
+
+def test_every_sentence_is_in_both_languages_with_the_same_values() -> None:
+    from demo import checkpoint, decoding, hub, loading, local, opening, turns
+
+    for room in (checkpoint, decoding, hub, loading, local, opening, turns):
+        for english, chinese in room.SENTENCES.values():
+            values = [set(re.findall(r"(?<!{){(\w+)", text)) for text in (english, chinese)]
+            assert values[0] == values[1], english
+            assert re.search(r"[\u4e00-\u9fff]", chinese)
+
+
+def letters(text: str) -> Reply:
+    def make(reply: Reply) -> None:
+        for letter in text:
+            reply.emit(letter)
+
+    return Reply(make)
+
+
+@pytest.fixture
+def thread() -> Iterator[InferenceThread]:
+    thread = InferenceThread()
+    yield thread
+    thread.close(LoadingError("starting"))
+
+
+def test_replies_are_made_in_the_order_they_were_asked_for(thread: InferenceThread) -> None:
+    made: list[int] = []
+    readers = [thread.submit(Reply(lambda reply, n=n: made.append(n))) for n in range(20)]
+    assert ["".join(reader) for reader in readers] == [""] * 20
+    assert made == list(range(20))
+
+
+def test_a_reader_gets_every_piece_even_when_it_comes_late(thread: InferenceThread) -> None:
+    reader = thread.submit(letters("hello"))
+    assert thread.idle.wait(SAFE_SECONDS)
+    assert "".join(reader) == "hello"
+
+
+def test_a_failure_comes_after_the_pieces_before_it(thread: InferenceThread) -> None:
+    def make(reply: Reply) -> None:
+        reply.emit("half")
+        raise ValueError("broken")
+
+    reader = thread.submit(Reply(make))
+    pieces = []
+    with pytest.raises(ValueError, match="broken"):
+        pieces.extend(reader)
+    assert thread.idle.wait(SAFE_SECONDS)
+    assert "".join(thread.submit(letters("next"))) == "next"
+
+
+def test_a_reader_waits_in_short_steps_so_that_it_can_be_closed(thread: InferenceThread) -> None:
+    stopped = threading.Event()
+
+    def make(reply: Reply) -> None:
+        if reply.stop.wait(SAFE_SECONDS):
+            stopped.set()
+
+    reader = thread.submit(Reply(make))
+    assert [next(reader), next(reader)] == ["", ""]
+    reader.close()  # type: ignore[attr-defined]
+    assert stopped.wait(SAFE_SECONDS)
+
+
+def test_closing_the_thread_ends_what_runs_and_what_waits() -> None:
+    def until_stopped(reply: Reply) -> None:
+        reply.stop.wait(SAFE_SECONDS)
+
+    thread = InferenceThread()
+    running = thread.submit(Reply(until_stopped))
+    waiting = thread.submit(letters("never"))
+    assert next(running) == ""
+    closed = LoadingError("starting")
+    thread.close(closed)
+    for reader in (running, waiting):
+        with pytest.raises(LoadingError):
+            list(reader)
+    with pytest.raises(LoadingError):
+        thread.submit(letters("x"))
