@@ -140,7 +140,7 @@ class LocalEngine:
 
     def _count(self, text: str, windows: Sequence[np.ndarray]) -> int:
         """The prompt's length in tokens, known before any sound is worked on."""
-        words = self._tokenizer(text)["input_ids"]
+        words = self._tokenizer(text, verbose=False)["input_ids"]  # it warns of any long text
         return len(words) - len(windows) + sum(self._audio_tokens(one) for one in windows)
 
     def _audio_tokens(self, window: np.ndarray) -> int:
