@@ -100,6 +100,9 @@ def _with(samples: np.ndarray, at: int, value: float) -> np.ndarray:
 
 
 HLS = b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
+SDP = (  # FFmpeg would open the port and wait for a call
+    b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n"
+)
 CONCAT = b"ffconcat version 1.0\nfile /etc/hostname\n"
 WAV_SUBTYPES = (
     "PCM_U8",
@@ -245,6 +248,7 @@ def _no_sound() -> list[Input]:
         Input("a program", b"\x7fELF\x02\x01\x01" + _noise(5_000), "not_audio", "a.wav"),
         Input("noise", _noise(50_000), "not_audio", "a.mp3"),
         Input("a playlist that names a file of the server", HLS, "not_audio", "a.m3u8"),
+        Input("the address of a call", SDP, "not_audio", "a.sdp"),
         Input("a list that joins files of the server", CONCAT, "not_audio", "a.wav"),
         Input("wav's first 4 bytes", b"RIFF", "broken", "a.wav"),
         Input(

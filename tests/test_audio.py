@@ -80,12 +80,14 @@ def test_an_odd_file_is_heard_with_a_warning(trial, tmp_path):
 
 
 @titled(refused())
-def test_what_cannot_be_heard_gets_its_sentence(trial, tmp_path):
+def test_what_cannot_be_heard_gets_its_sentence_at_once(trial, tmp_path):
+    started = time.monotonic()
     with pytest.raises(AudioError) as caught:
         trial.hear(tmp_path)
     assert caught.value.key == trial.gets
     for language in ("en", "zh"):
         assert str(tmp_path.parent) not in caught.value.say(language)
+    assert time.monotonic() - started < 5
 
 
 def test_a_file_without_permission_is_refused(tmp_path):

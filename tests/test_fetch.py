@@ -86,6 +86,9 @@ def test_a_private_url_is_fetched_where_the_host_allows_it(server):
 
 def test_a_proxy_of_the_environment_does_not_lead_around_the_guard(server, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", server)
+    monkeypatch.setenv("http_proxy", server)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
     with pytest.raises(AudioError, match="private network"):
         Ear().hear(server + "/tone.wav")
 

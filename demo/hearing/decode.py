@@ -68,10 +68,9 @@ def _best_reading(file: BinaryIO, name: str, limits: Limits) -> Tape:
         if known and error.key in ("not_audio", "broken"):
             return first
         raise
-    if first.seconds and second.seconds < first.seconds + MORE_SECONDS:
-        return first
-    second.promised = max(first.promised, second.promised)
-    return second
+    if not first.seconds or second.seconds > first.seconds + MORE_SECONDS:
+        return second
+    return first
 
 
 def _read_with_soundfile(file: BinaryIO, tape: Tape) -> bool:

@@ -13,7 +13,8 @@ import numpy as np
 from demo.hearing.rules import AudioError
 from demo.hearing.tape import Tape
 
-# What FFmpeg may take a file for: never a playlist, which would make it open other files or URLs.
+# What FFmpeg may take a file for: never a playlist or the address of a stream, for which it would
+# open other files, URLs or ports.
 FORMATS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,eac3,flac,flv,gsm,matroska,webm,mov,mp4,"
     "m4a,3gp,3g2,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"
