@@ -1,6 +1,7 @@
 """Makes the library: `python -m finetune.clips --output DIR --seed 1`; goes on after a stop."""
 
 import argparse
+import signal
 from pathlib import Path
 
 from finetune.clips.production import make_library
@@ -13,6 +14,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=48_000, help="clips to train on")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the workers would outlive us
     make_library(options.output, options.seed, options.clips, options.workers)
 
 
