@@ -15,7 +15,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # or the workers would outlive us
-    make_library(options.output, options.seed, options.clips, options.workers)
+    try:
+        make_library(options.output, options.seed, options.clips, options.workers)
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; the same command goes on from here") from None
 
 
 if __name__ == "__main__":
