@@ -170,33 +170,39 @@ def _bar_class(add: Callable[[float], None]) -> type[Any]:
 def _from_modelscope(order: _Order, report: Report) -> Path:
     import requests
     from modelscope.hub.snapshot_download import snapshot_download
-    from modelscope_hub.errors import HubError as ClientError
+    from modelscope_hub import errors
 
     try:
         total = _total_at_modelscope(order)
-        meter = _callback_class(_Meter(order, total, report).add)
-        return Path(snapshot_download(order.name, allow_patterns=FILES, progress_callbacks=[meter]))
-    except (requests.ConnectionError, requests.Timeout, ConnectionError):
-        raise order.error("unreachable") from None
-    except (requests.RequestException, ClientError, OSError, ValueError) as error:
+        count = _callback_class(_Meter(order, total, report).add)
+        return Path(snapshot_download(order.name, allow_patterns=FILES, progress_callbacks=[count]))
+    except (requests.ConnectionError, requests.Timeout, errors.NetworkError):
+        return _here_from_modelscope(order)
+    except errors.NotExistError:
+        raise order.error("not_found") from None
+    except (errors.PermissionDeniedError, errors.AuthenticationError):
+        raise order.error("gated") from None
+    except (requests.RequestException, errors.HubError, OSError) as error:
         raise order.error("broken_off", error=_first_line(error)) from None
+
+
+def _here_from_modelscope(order: _Order) -> Path:
+    """What an earlier start has downloaded; the hub itself cannot be reached."""
+    from modelscope.hub.snapshot_download import snapshot_download
+    from modelscope_hub import errors
+
+    try:
+        return Path(snapshot_download(order.name, allow_patterns=FILES, local_files_only=True))
+    except errors.HubError:
+        raise order.error("unreachable") from None
 
 
 def _total_at_modelscope(order: _Order) -> float:
-    """Bytes of all the files; the disk has room for what is not here yet."""
+    """Bytes of all the files, those that are here already too."""
     from modelscope_hub import HubApi
-    from modelscope_hub.errors import APIError, NotExistError, PermissionDeniedError
 
-    try:
-        files = HubApi().list_repo_files(order.name, "model")
-    except NotExistError:
-        raise order.error("not_found") from None
-    except PermissionDeniedError:
-        raise order.error("gated") from None
-    except APIError as error:
-        raise order.error("broken_off", error=_first_line(error)) from None
-    wanted = (one for one in files if any(Path(one.path).match(kind) for kind in FILES))
-    return sum(one.size for one in wanted)
+    files = HubApi().list_repo_files(order.name, "model")
+    return sum(one.size for one in files if any(Path(one.path).match(kind) for kind in FILES))
 
 
 def _callback_class(add: Callable[[float], None]) -> type[Any]:

@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from hashlib import sha1
+from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import torch
@@ -246,7 +247,7 @@ def test_number_formats_and_attention_follow_the_device() -> None:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """As much of Hugging Face's file API as a download asks for, over the files of a folder."""
+    """As much of the two hubs' file APIs as a download asks for, over the files of a folder."""
 
     folder: Path
     status = 200
@@ -261,20 +262,34 @@ class Hub(BaseHTTPRequestHandler):
         """Nobody reads it."""
 
     def _answer(self, body: bool) -> None:
-        path = self.path.split("?")[0]
+        path, _, query = self.path.partition("?")
         if self.status != 200:
-            code = (
-                {"X-Error-Code": "GatedRepo"}
-                if self.status == 403
-                else {"X-Error-Code": "RepoNotFound"}
-            )
-            self._send(self.status, b"{}", body, code)
-        elif path == "/api/models/me/mine/revision/main" or path == "/api/models/me/mine":
+            code = "GatedRepo" if self.status == 403 else "RepoNotFound"
+            self._send(self.status, b"{}", body, {"X-Error-Code": code})
+        elif path in ("/api/models/me/mine/revision/main", "/api/models/me/mine"):
             self._send(200, json.dumps({"id": "me/mine", "sha": "a" * 40}).encode(), body)
         elif path.startswith("/api/models/me/mine/tree/"):
             self._send(200, json.dumps(self._tree()).encode(), body)
+        elif path == "/api/v1/models/me/mine/repo/files":
+            self._send(200, json.dumps({"Code": 200, "Data": self._listing()}).encode(), body)
         else:
-            self._send_file(self.folder / Path(path).name, body)
+            names = parse_qs(query).get("FilePath", [path])
+            self._send_file(self.folder / Path(names[0]).name, body)
+
+    def _listing(self) -> dict[str, Any]:
+        """ModelScope's form of `_tree`."""
+        return {
+            "Files": [
+                {
+                    "Path": file.name,
+                    "Name": file.name,
+                    "Type": "blob",
+                    "Size": file.stat().st_size,
+                    "Sha256": sha256(file.read_bytes()).hexdigest(),
+                }
+                for file in self.folder.iterdir()
+            ]
+        }
 
     def _tree(self) -> list[dict[str, Any]]:
         return [
@@ -312,10 +327,11 @@ def serving(folder: Path, status: int = 200) -> Iterator[str]:
         thread.join()
 
 
+WANTED = (".json", ".safetensors", ".jinja")
 FETCH = """
 import json, sys
 from demo.engine import EngineError
-from demo.hub import HubError, _Order, _require_room
+from demo.hub import fetch
 seen = []
 report = lambda status: seen.append([status.phase, status.fraction, str(status.text)])
 try:
@@ -347,40 +363,49 @@ def fetched(hub: str, home: Path, endpoint: str) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_a_download_from_hugging_face_is_whole_and_tells_its_progress(
-    folder: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("hub", "name"), [("huggingface", "Hugging Face"), ("modelscope", "ModelScope")]
+)
+def test_a_download_is_whole_tells_its_progress_and_is_kept(
+    folder: Path, tmp_path: Path, hub: str, name: str
 ) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"not wanted")
+    (folder / "README.md").unlink(missing_ok=True)
     with serving(folder) as endpoint:
-        got = fetched("huggingface", tmp_path, endpoint)
+        got = fetched(hub, tmp_path, endpoint)
         there = Path(got["folder"])
-        assert {file.name for file in there.iterdir()} == {
-            file.name
-            for file in PREVIEW.iterdir()
-            if file.suffix in (".json", ".safetensors", ".jinja")
-        }
-        assert etag(there / "model.safetensors") == etag(PREVIEW / "model.safetensors")
-        fractions = [fraction for phase, fraction, _ in got["seen"] if fraction is not None]
+        wanted = {file for file in PREVIEW.iterdir() if file.suffix in WANTED}
+        visible = {file.name for file in there.iterdir() if not file.name.startswith(".")}
+        assert visible == {file.name for file in wanted}
+        assert all(etag(there / file.name) == etag(file) for file in wanted)
+        fractions = [fraction for _, fraction, _ in got["seen"] if fraction is not None]
+        assert len(fractions) > 3
         assert fractions == sorted(fractions)
         assert fractions[-1] == pytest.approx(1.0)
-        assert len(fractions) > 3
-        assert "Downloading me/mine from Hugging Face" in got["seen"][-1][2]
-        again = fetched("huggingface", tmp_path, endpoint)
+        assert f"Downloading me/mine from {name}" in got["seen"][-1][2]
+        again = fetched(hub, tmp_path, endpoint)
         assert (again["folder"], len(again["seen"])) == (got["folder"], 1)
-    offline = fetched("huggingface", tmp_path, endpoint)
-    assert offline["folder"] == got["folder"]  # what is here needs no network
+    offline = fetched(hub, tmp_path, endpoint)
+    assert offline.get("folder") == got["folder"], offline
 
 
 @pytest.mark.parametrize(
-    ("status", "key"), [(404, "not_found"), (401, "not_found"), (403, "gated")]
+    ("hub", "status", "key"),
+    [
+        ("huggingface", 404, "not_found"),
+        ("huggingface", 401, "not_found"),
+        ("huggingface", 403, "gated"),
+        ("modelscope", 404, "not_found"),
+        ("modelscope", 403, "gated"),
+    ],
 )
-def test_a_refusal_of_hugging_face_is_told(
-    folder: Path, tmp_path: Path, status: int, key: str
+def test_a_refusal_of_a_hub_is_told(
+    folder: Path, tmp_path: Path, hub: str, status: int, key: str
 ) -> None:
     with serving(folder, status) as endpoint:
-        got = fetched("huggingface", tmp_path, endpoint)
+        got = fetched(hub, tmp_path, endpoint)
     assert got.get("key") == key, got
-    assert "HF_TOKEN" in got["en"]
+    assert "TOKEN" in got["en"]
 
 
 @pytest.mark.parametrize(
