@@ -30,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(choice.notice, file=sys.stderr)
     ear = Ear(Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls))
     loading = Loading(partial(load, choice)).start()
+    if choice.zerogpu:  # whose launch must know the model and what runs it
+        loading.wait()
     page = build_page(loading, ear, settings, choice.notice)
     try:
         page.queue(max_size=settings.max_waiting).launch(
