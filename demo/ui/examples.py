@@ -40,17 +40,39 @@ class Example:
         return all((CLIPS / name).is_file() for turn in self.turns for name in turn.clips)
 
 
+SOUND = ("What is that sound?", "这是什么声音？")
+SAYS = ("What does the person say?", "这个人说了什么？")
+
 VOICE = (
-    Example("example_sum", (Turn(("three_plus_four.wav",)),)),
-    Example("example_voice", (Turn(("hello.wav",)), Turn(("three_plus_four.wav",)))),
+    Example("example_sum", (Turn(("voice-chat-sum.flac",)),)),
+    Example("example_two", (Turn(("voice-chat-joke.flac",)), Turn(("voice-chat-capital.flac",)))),
+    Example("example_chinese", (Turn(("voice-chat-chinese.flac",)),)),
 )
 ANALYSIS = (
     Example(
         "example_glass",
+        (Turn(("glass-breaking.flac",), SOUND), Turn(("woman-visit.flac",), SAYS)),
+    ),
+    Example(
+        "example_louder",
         (
-            Turn(("glass.wav",), ("What is that sound?", "这是什么声音？")),
-            Turn(("speech.wav",), ("Transcribe the speech.", "请把这段语音转写成文字。")),
+            Turn(
+                ("siren-loud.flac", "bird-quiet.flac"),
+                (
+                    "Which clip is louder, the first or the second?",
+                    "哪一段更响，第一段还是第二段？",
+                ),
+            ),
+            Turn((), ("What was the first sound?", "第一个声音是什么？")),
         ),
+    ),
+    Example(
+        "example_knocks",
+        (Turn(("four-knocks.flac",), ("How many knocks are there?", "敲了几下？")),),
+    ),
+    Example(
+        "example_long",
+        (Turn(("long-message.ogg",), ("Transcribe the speech.", "请将这段语音转写成文字。")),),
     ),
 )
 

@@ -41,9 +41,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "japanese": ("Japanese", "日语"),
     "spanish": ("Spanish", "西班牙语"),
     # examples
-    "example_sum": ("Ask a sum", "问一道算术题"),
-    "example_voice": ("Say hello, then ask", "先打招呼，再提问"),
+    "example_sum": ("A sum", "一道算术题"),
+    "example_two": ("A joke, then a capital", "先讲笑话，再问首都"),
+    "example_chinese": ("A question in Chinese", "用中文提问"),
     "example_glass": ("A sound, then a voice", "先听声音，再听人声"),
+    "example_louder": ("Two sounds", "两段声音"),
+    "example_knocks": ("Knocks, counted", "数敲门声"),
+    "example_long": ("A long message", "一段长留言"),
     # settings panel
     "settings": ("Settings", "设置"),
     "system": ("System prompt", "系统提示词"),

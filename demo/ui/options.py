@@ -33,6 +33,14 @@ def options_of(**values: Any) -> Options:
     return Options(**{name: _checked(name, value) for name, value in values.items()})
 
 
+def read_number(text: str) -> float | str | None:
+    """The number that was typed; None where nothing was, the text itself where it is none."""
+    try:
+        return float(text) if text.strip() else None
+    except ValueError:
+        return text
+
+
 def _checked(name: str, value: Any) -> Any:
     if value is None:
         return None

@@ -6,17 +6,15 @@ import gradio as gr
 from gradio.components import Component
 
 from demo.engine import Options
-from demo.ui.options import FIELDS, options_of
+from demo.ui.options import FIELDS, options_of, read_number
 from demo.ui.strings import label
-
-STEPS = {"temperature": 0.1, "top_p": 0.05, "repetition_penalty": 0.05}
 
 
 @dataclass(frozen=True)
 class Panel:
     area: gr.Accordion
     system: gr.Textbox
-    numbers: dict[str, gr.Number]
+    numbers: dict[str, gr.Textbox]  # a gr.Number shows and sends 0 where it is empty
 
     @property
     def inputs(self) -> list[Component]:
@@ -36,7 +34,7 @@ def build_panel() -> Panel:
         reset = gr.Button(label("reset"), size="sm", variant="secondary", elem_classes="quiet")
     panel = Panel(area, system, numbers)
     reset.click(
-        lambda: ["", *[None] * len(FIELDS)],
+        lambda: [""] * (1 + len(FIELDS)),
         outputs=panel.inputs,
         queue=False,
         show_progress="hidden",
@@ -45,26 +43,29 @@ def build_panel() -> Panel:
     return panel
 
 
-def chosen(system: str, *numbers: float | None) -> tuple[str, Options]:
-    """The system prompt and the options that stand in the panel's `inputs`."""
-    return system, options_of(**dict(zip(FIELDS, numbers, strict=True)))
+def chosen(system: str, *texts: str) -> tuple[str, Options]:
+    """The system prompt and the options that stand in the panel's `inputs`.
+
+    Raises:
+        PageError: one of the options is no number, or out of its limits.
+    """
+    return system, options_of(**dict(zip(FIELDS, map(read_number, texts), strict=True)))
 
 
-def defaults_shown(panel: Panel, defaults: Options) -> dict[Component, gr.Number]:
+def defaults_shown(panel: Panel, defaults: Options) -> dict[Component, gr.Textbox]:
     """Updates that show the engine's own defaults in the empty fields."""
     return {
-        number: gr.Number(placeholder=f"{getattr(defaults, name):g}")
+        number: gr.Textbox(placeholder=f"{getattr(defaults, name):g}")
         for name, number in panel.numbers.items()
         if getattr(defaults, name) is not None
     }
 
 
-def _number(name: str) -> gr.Number:
-    return gr.Number(
-        value=None,
+def _number(name: str) -> gr.Textbox:
+    return gr.Textbox(
         label=label(name),
         placeholder=label("seed_hint") if name == "seed" else "–",
-        step=STEPS.get(name, 1),
+        max_lines=1,
         min_width=140,
         elem_id=f"option-{name}",
     )

@@ -5,7 +5,7 @@ from demo.messages import Language
 LANGUAGES = ("english", "chinese", "french", "german", "japanese", "spanish")
 
 PROMPTS: dict[str, tuple[str, str]] = {
-    "transcribe": ("Transcribe the speech.", "请把这段语音转写成文字。"),
+    "transcribe": ("Transcribe the speech.", "请将这段语音转写成文字。"),
     "translate": ("Translate the speech into {language}.", "请把这段语音翻译成{language}。"),
     "describe": ("Describe what you hear.", "请描述你听到的内容。"),
     "sound": ("What is that sound?", "这是什么声音？"),

@@ -1,0 +1,61 @@
+"""What the page's tests share: one app, one browser whose microphone hears a clip of ours."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from tests.serving import ROOT, Served, serving
+
+CLIPS = ROOT / "assets" / "examples"
+SPOKEN = "voice-chat-sum.flac"  # "What is three plus four?"
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET_CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def spoken_wav(folder: Path) -> Path:
+    """What the fake microphone plays, over and over: the question, and then a rest."""
+    samples, rate = soundfile.read(CLIPS / SPOKEN, dtype="float32")
+    path = folder / "microphone.wav"
+    soundfile.write(path, np.concatenate([samples, np.zeros(4 * rate, np.float32)]), rate)
+    return path
+
+
+def launch(playwright: Playwright, microphone: Path) -> Browser:
+    """Debian's Chromium, headless, hearing `microphone` and asking nobody on the network."""
+    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    return playwright.chromium.launch(
+        executable_path=str(CHROMIUM),
+        args=[*QUIET_CHROMIUM, *fake, f"--use-file-for-fake-audio-capture={microphone}"],
+    )
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("served")
+    flags = ["--model", "preview", "--dtype", "float32"]
+    likes = folder / "likes.jsonl"
+    with serving(folder / "log", *flags, "--feedback-file", str(likes)) as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if not CHROMIUM.exists() and not os.environ.get("CI"):
+        pytest.skip("the page's tests drive /usr/bin/chromium (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        chromium = launch(playwright, spoken_wav(tmp_path_factory.mktemp("microphone")))
+        yield chromium
+        chromium.close()

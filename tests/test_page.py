@@ -1,0 +1,344 @@
+"""The page in a real browser, on the real app and the preview checkpoint."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from tests.conftest import CLIPS
+from tests.serving import Served
+from tests.visitor import PATIENCE, Visitor
+
+pytestmark = pytest.mark.browser
+
+GLASS = CLIPS / "glass-breaking.flac"
+KNOCKS = CLIPS / "four-knocks.flac"
+LONG = CLIPS / "long-message.ogg"
+ENDLESS = {"temperature": "5", "top_p": "1", "top_k": "1000", "max_new_tokens": "4000"}
+PHONE = {"width": 390, "height": 844}
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(browser: Browser, served: Served) -> Iterator[Visit]:
+    """Opens the page as a new visitor; at the end no visitor may have met a problem."""
+    visitors: list[Visitor] = []
+
+    def come(**context: Any) -> Visitor:
+        visitors.append(Visitor(browser, served.url, **context))
+        return visitors[-1]
+
+    yield come
+    problems = [problem for visitor in visitors for problem in visitor.problems]
+    for visitor in visitors:
+        visitor.close()
+    assert not problems
+
+
+@pytest.fixture
+def visitor(visit: Visit) -> Visitor:
+    return visit()
+
+
+@pytest.fixture
+def analyst(visitor: Visitor) -> Visitor:
+    """A visitor at the audio analysis tab."""
+    visitor.open("analysis")
+    return visitor
+
+
+def greedy(visitor: Visitor, longest: int = 48) -> None:
+    """Sampling off, so that a reply can be made twice; and no longer than a test can wait."""
+    visitor.set_options(temperature="0", max_new_tokens=str(longest))
+
+
+def test_a_spoken_question_is_answered_when_the_recording_ends(visitor: Visitor):
+    greedy(visitor)
+    reply = visitor.answer("voice", lambda: visitor.record(3.5))
+    assert "seven" in reply.lower()
+    expect(visitor.clips("voice")).to_have_count(1)
+    expect(visitor.page.locator("#recorder .record-button")).to_be_visible()
+
+
+def test_a_recorded_question_in_the_box_is_transcribed(analyst: Visitor):
+    greedy(analyst)
+    page = analyst.page
+    page.locator("#question .microphone-button").click()
+    page.wait_for_timeout(3500)
+    page.locator("#question .stop-button, #question [data-testid=stop-recording]").first.click()
+    page.get_by_role("button", name="Transcribe").click()
+    expect(analyst.words).to_have_value("Transcribe the speech.")
+    reply = analyst.answer("analysis", lambda: analyst.words.press("Enter"))
+    assert "three plus four" in reply.lower()
+
+
+def test_two_files_and_a_question_about_the_first(analyst: Visitor):
+    greedy(analyst)
+    reply = analyst.answer(
+        "analysis", lambda: analyst.ask("What is the first sound?", GLASS, KNOCKS)
+    )
+    assert "glass" in reply.lower()
+    expect(analyst.clips("analysis")).to_have_count(2)
+
+
+def test_a_file_dropped_on_the_voice_tab_is_a_turn(visitor: Visitor):
+    greedy(visitor)
+    drop = visitor.page.locator("#voice-files input[type=file]")
+    reply = visitor.answer("voice", lambda: drop.set_input_files(CLIPS / "voice-chat-capital.flac"))
+    assert "paris" in reply.lower()
+
+
+def test_an_example_is_one_click_and_plays_all_its_turns(analyst: Visitor):
+    greedy(analyst, longest=24)
+    analyst.answer(
+        "analysis", lambda: analyst.page.get_by_role("button", name="A sound, then a voice").click()
+    )
+    expect(analyst.replies("analysis")).to_have_count(2)
+    expect(analyst.clips("analysis")).to_have_count(2)
+
+
+def test_long_audio_is_heard_in_parts_and_the_page_says_so(analyst: Visitor):
+    greedy(analyst, longest=4)
+    analyst.answer("analysis", lambda: analyst.ask("Transcribe the speech.", LONG))
+    expect(analyst.chat("analysis")).to_contain_text("0:38 of audio, heard as 2 parts")
+
+
+def stopped_midway(analyst: Visitor) -> str:
+    """Stops a long reply after its first words; what had been said by then."""
+    analyst.set_options(**ENDLESS)
+    analyst.ask("Describe what you hear.", LONG)
+    stop = analyst.page.locator("#analysis-stop")
+    expect(analyst.replies("analysis")).to_have_count(1, timeout=PATIENCE)
+    stop.click()
+    analyst.until_done("analysis")
+    return analyst.replies("analysis").last.inner_text()
+
+
+def test_stop_ends_the_reply_and_the_next_question_is_answered_at_once(analyst: Visitor):
+    before = stopped_midway(analyst)
+    analyst.page.wait_for_timeout(1000)
+    assert analyst.replies("analysis").last.inner_text() == before
+    analyst.set_options(max_new_tokens="4")
+    analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    expect(analyst.replies("analysis")).to_have_count(2)
+
+
+def test_retry_answers_the_same_turn_again(analyst: Visitor):
+    greedy(analyst, longest=16)
+    first = analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    again = analyst.answer("analysis", lambda: analyst.press("analysis", "Retry"))
+    assert again == first
+    expect(analyst.replies("analysis")).to_have_count(1)
+
+
+def test_an_edited_turn_keeps_its_clips(analyst: Visitor):
+    greedy(analyst, longest=16)
+    analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS, KNOCKS))
+    chat = analyst.chat("analysis")
+    analyst.press("analysis", "Edit")
+    chat.locator("textarea").fill("How many knocks are there?")
+    analyst.answer("analysis", lambda: analyst.press("analysis", "Submit"))
+    expect(analyst.clips("analysis")).to_have_count(2)
+    expect(chat).to_contain_text("How many knocks are there?")
+    expect(chat).not_to_contain_text("What is that sound?")
+    expect(analyst.replies("analysis")).to_have_count(1)
+
+
+def test_undo_puts_the_turn_back_into_the_box(analyst: Visitor):
+    greedy(analyst, longest=8)
+    analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    analyst.press("analysis", "Undo")
+    expect(analyst.words).to_have_value("What is that sound?")
+    expect(analyst.page.locator("#question .thumbnail-item")).to_have_count(1)
+    expect(analyst.said("analysis")).to_have_count(0)
+
+
+def test_clear_empties_the_conversation_for_good(analyst: Visitor):
+    greedy(analyst, longest=8)
+    analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    analyst.press("analysis", "Clear")
+    expect(analyst.said("analysis")).to_have_count(0)
+    analyst.page.wait_for_timeout(500)
+    analyst.page.reload()
+    analyst.wait()
+    analyst.open("analysis")
+    expect(analyst.page.get_by_text("Ask about a sound")).to_be_visible()
+
+
+def test_a_reload_keeps_each_tabs_conversation(analyst: Visitor):
+    greedy(analyst, longest=8)
+    reply = analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    analyst.page.wait_for_timeout(500)
+    analyst.page.reload()
+    analyst.wait()
+    expect(analyst.said("voice")).to_have_count(0)
+    analyst.open("analysis")
+    expect(analyst.replies("analysis")).to_have_count(1)
+    assert analyst.replies("analysis").inner_text().strip() == reply
+    expect(analyst.clips("analysis")).to_have_count(1)
+
+
+def test_two_visitors_do_not_see_each_other(visit: Visit):
+    first, second = visit(), visit()
+    for one in (first, second):
+        one.open("analysis")
+    greedy(first, longest=8)
+    first.answer("analysis", lambda: first.ask("What is that sound?", GLASS))
+    expect(second.said("analysis")).to_have_count(0)
+
+
+def test_a_file_that_is_no_sound_is_named_and_nothing_typed_is_lost(
+    analyst: Visitor, tmp_path: Path
+):
+    text = tmp_path / "notes.wav"
+    text.write_text("This is only text.\n" * 20)
+    analyst.ask("What is that sound?", text)
+    problem = analyst.page.get_by_role("alert").filter(has_text="notes.wav")
+    expect(problem).to_be_visible()
+    expect(analyst.words).to_have_value("What is that sound?")
+    expect(analyst.page.locator("#question .thumbnail-item")).to_have_count(1)
+    expect(analyst.said("analysis")).to_have_count(0)
+
+
+def test_an_option_out_of_its_limits_is_refused_in_a_sentence(analyst: Visitor):
+    analyst.set_options(top_p="7")
+    analyst.ask("What is that sound?", GLASS)
+    expect(analyst.page.get_by_role("alert").filter(has_text="top_p is 7")).to_be_visible()
+    expect(analyst.words).to_have_value("What is that sound?")
+
+
+def test_an_empty_question_is_not_sent(analyst: Visitor):
+    analyst.words.press("Enter")
+    expect(analyst.page.get_by_role("alert").filter(has_text="nothing to send")).to_be_visible()
+
+
+def test_a_like_is_kept_where_the_host_named_a_file(analyst: Visitor, served: Served):
+    likes = served.log_file.parent / "likes.jsonl"
+    greedy(analyst, longest=8)
+    reply = analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    analyst.press("analysis", "Like")
+    analyst.page.wait_for_timeout(1000)
+    line = json.loads(likes.read_text(encoding="utf-8").splitlines()[-1])
+    assert line["mark"] == "like"
+    assert line["tab"] == "analysis"
+    assert line["conversation"][0]["clips"] == [GLASS.name]
+    assert line["conversation"][-1]["text"].strip() == reply
+
+
+def test_the_second_visitor_is_told_the_place_in_the_queue(visit: Visit):
+    first, second = visit(), visit(locale="zh-CN")
+    for one in (first, second):
+        one.open("analysis")
+    first.set_options(**ENDLESS)
+    first.ask("Describe what you hear.", LONG)
+    expect(first.replies("analysis")).to_have_count(1, timeout=PATIENCE)
+    second.ask("这是什么声音？", GLASS)
+    expect(second.chat("analysis").locator(".progress-text")).to_contain_text("排队中：第 1 位")
+    first.page.locator("#analysis-stop").click()
+    first.until_done("analysis")
+    second.until_done("analysis")
+    expect(second.replies("analysis")).to_have_count(1)
+
+
+NAMES = re.compile(
+    r"Qwen2?-?Audio|Qwen/\S+|preview|python app\.py( --?\S+)*|GPU|GB|API|MCP|cpu|cuda|float32|"
+    r"bfloat16|top-[pk]|Fake \S+ Audio Input|Fake Audio Input \d|https?|--\S+|\S+\.pem|Markdown|"
+    r"You are a helpful assistant\."
+)
+
+
+def english_words(text: str) -> list[str]:
+    return re.findall(r"[A-Za-z]{2,}", NAMES.sub(" ", text))
+
+
+@pytest.mark.parametrize("tab", ["voice", "analysis"])
+def test_the_chinese_page_has_no_english_word(visit: Visit, tab: str):
+    visitor = visit(locale="zh-CN")
+    visitor.open(tab)
+    visitor.page.get_by_role("button", name="设置").first.click()
+    visitor.page.locator(".model summary").click()
+    assert english_words(visitor.page.locator("body").inner_text()) == []
+    labels = visitor.page.evaluate(
+        """() => [...document.querySelectorAll('[aria-label], [title], [placeholder]')]
+            .filter((element) => element.checkVisibility())
+            .flatMap((element) => [element.ariaLabel, element.title, element.placeholder])
+            .filter(Boolean).join('\\n')"""
+    )
+    assert english_words(labels) == []
+
+
+def test_a_chinese_visitor_gets_chinese_prompts_and_errors(visit: Visit, tmp_path: Path):
+    visitor = visit(locale="zh-CN")
+    visitor.open("analysis")
+    visitor.page.get_by_role("button", name="转写").click()
+    expect(visitor.words).to_have_value("请将这段语音转写成文字。")
+    empty = tmp_path / "empty.wav"
+    empty.write_bytes(b"")
+    visitor.ask("这是什么声音？", empty)
+    problem = visitor.page.get_by_role("alert").filter(has_text="empty.wav")
+    expect(problem).to_be_visible()
+    assert re.search(r"[\u4e00-\u9fff]", problem.inner_text())
+
+
+@pytest.mark.parametrize("tab", ["voice", "analysis"])
+def test_a_phone_never_scrolls_sideways(visit: Visit, tab: str):
+    visitor = visit(viewport=PHONE, is_mobile=True, has_touch=True)
+    visitor.open(tab)
+    visitor.page.get_by_role("button", name="Settings").first.click()
+    width = visitor.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= PHONE["width"]
+
+
+def test_the_page_is_dark_where_the_visitor_wants_it_dark(visit: Visit):
+    visitor = visit(color_scheme="dark")
+    colour = visitor.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(int(part) for part in re.findall(r"\d+", colour)[:3]) < 60
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(visit: Visit, scheme: str):
+    visitor = visit(color_scheme=scheme)
+    faults = serious(visitor)
+    visitor.open("analysis")
+    greedy(visitor, longest=8)
+    visitor.answer("analysis", lambda: visitor.ask("What is that sound?", GLASS))
+    assert faults + serious(visitor) == []
+
+
+def serious(visitor: Visitor) -> list[str]:
+    found = Axe().run(visitor.page).response["violations"]
+    return [
+        f"{fault['id']}: {node['html'][:200]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
+
+
+def test_the_microphone_can_be_worked_by_keyboard_alone(visitor: Visitor):
+    greedy(visitor, longest=8)
+    button = visitor.page.locator("#recorder .record-button")
+    button.focus()
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.locator("#recorder .stop-button")).to_be_visible()
+    visitor.page.wait_for_timeout(1500)
+    visitor.page.locator("#recorder .stop-button").focus()
+    visitor.page.keyboard.press("Enter")
+    visitor.until_done("voice")
+    expect(visitor.clips("voice")).to_have_count(1)
+
+
+def test_a_page_over_plain_http_says_why_the_microphone_is_off(visit: Visit):
+    visitor = visit()
+    visitor.page.add_init_script(
+        "Object.defineProperty(window, 'isSecureContext', { get: () => false })"
+    )
+    visitor.page.reload()
+    expect(visitor.page.get_by_text("--ssl-certfile")).to_be_visible()
+    expect(visitor.page.locator("#recorder")).to_be_hidden()
