@@ -1,0 +1,1 @@
+"""Training of Qwen2-Audio: makes the preview checkpoint, and fine-tunes the real model."""

@@ -1,0 +1,374 @@
+"""Conversations about the clips of a shelf, drawn from a seed: what the preview learns to do.
+
+Each function makes one kind of conversation in the model card's form, with the assistant's turns
+as the preview is to say them. This module knows neither tokens nor sound.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from finetune import answers
+from finetune.answers import is_speech
+from finetune.clips.library import Row
+from finetune.rendering import Conversation
+from finetune.shelf import Shelf, audio_part, same_kind
+from finetune.wordings import ORDINALS, pick, prompt, untrained
+
+Rng = np.random.Generator
+Part = dict[str, Any]
+CHINESE_SHARE = 0.12
+SYSTEM_SHARE = 0.12
+TEXT_FIRST_SHARE = 0.12
+HONEST_TASKS = ("translate", "emotion")
+KIND_SHARES = {
+    **{"sentence": 0.52, "short": 0.07, "digit": 0.04, "question": 0.13, "question_zh": 0.03},
+    **{"sound": 0.14, "count": 0.07},
+}
+SPEECH_SHARES = {"sentence": 0.8, "short": 0.15, "question": 0.05}
+NOISE_SHARES = {"sound": 0.7, "count": 0.3}
+WINDOW_SHARES = {"sentence": 0.5, "sound": 0.3, "long": 0.2}
+TASKS: dict[str, Callable[[Row, bool], str | None]] = {
+    "transcribe": answers.transcribe,
+    "say": answers.say,
+    "sound": answers.sound,
+    "describe": answers.describe,
+    "count": answers.count,
+    "gender": answers.gender,
+    "level": answers.level,
+    "pitch": answers.pitch,
+    "length": answers.length,
+    "answer": answers.answer,
+    "music": answers.music,
+}
+SPEECH_TASKS = {
+    **{"transcribe": 5, "say": 4, "gender": 2, "level": 1, "length": 1, "sound": 0.5},
+    **{"describe": 1, "music": 0.3, "answer": 0.5, "count": 0.1},
+}
+QUESTION_TASKS = {"answer": 4, "transcribe": 1, "say": 1, "gender": 0.4, "describe": 0.3}
+SOUND_TASKS = {
+    **{"sound": 5, "describe": 1.2, "music": 1, "level": 1, "pitch": 2, "length": 1, "count": 0.5},
+    **{"transcribe": 0.6, "say": 0.4, "gender": 0.3},
+}
+COUNT_TASKS = {"count": 6, "sound": 1, "describe": 0.5, "level": 0.5, "length": 0.5, "pitch": 0.5}
+
+
+def drawn(shares: dict[str, float], rng: Rng) -> str:
+    weights = np.array(list(shares.values()))
+    return list(shares)[int(rng.choice(len(weights), p=weights / weights.sum()))]
+
+
+def any_row(shelf: Shelf, rng: Rng) -> Row:
+    return shelf.draw(drawn(KIND_SHARES, rng), rng)
+
+
+def in_chinese(rng: Rng) -> bool:
+    return bool(rng.random() < CHINESE_SHARE)
+
+
+# -- turns ---------------------------------------------------------------------------------
+
+
+def user(parts: list[Part]) -> dict[str, Any]:
+    return {"role": "user", "content": parts}
+
+
+def text(words: str) -> Part:
+    return {"type": "text", "text": words}
+
+
+def assistant(words: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": words}
+
+
+def with_clips(rows: list[Row], words: str, rng: Rng) -> dict[str, Any]:
+    """A turn of clips and words, the words now and then first."""
+    clips = [audio_part(row) for row in rows]
+    if rng.random() < TEXT_FIRST_SHARE:
+        return user([text(words), *clips])
+    return user([*clips, text(words)])
+
+
+def tasks_for(row: Row) -> dict[str, float]:
+    if row["question"]:
+        return QUESTION_TASKS
+    if is_speech(row):
+        return SPEECH_TASKS
+    return COUNT_TASKS if row["count"] else SOUND_TASKS
+
+
+def asked(row: Row, rng: Rng) -> tuple[str, str]:
+    """A typed question that fits a clip, and its answer."""
+    zh = in_chinese(rng)
+    if rng.random() < 0.1:
+        return unable(zh, rng), answers.honest(zh)
+    while True:
+        task = drawn(tasks_for(row), rng)
+        reply = TASKS[task](row, zh)
+        if reply is not None:
+            if task == "count" and row["of"] and rng.random() < 0.7:
+                task = f"count_{row['of']}"
+            return prompt(task, zh, rng), reply
+
+
+def unable(zh: bool, rng: Rng) -> str:
+    """A request about a clip that the preview cannot fulfil."""
+    kind = pick(("task", "task", "clip", "clip", "typed"), rng)
+    if kind == "task":
+        return prompt(pick(HONEST_TASKS, rng), zh, rng)
+    return untrained(("zh" if zh else "en") + ("_clip" if kind == "clip" else ""), rng)
+
+
+def typed_turns(shelf: Shelf, rng: Rng) -> Conversation:
+    """Words without a clip, and the honest sentence."""
+    zh = bool(rng.random() < 0.3)
+    words = untrained("zh" if zh else "en", rng)
+    if rng.random() < 0.12:
+        words, zh = prompt(pick(list(TASKS), rng), zh, rng), zh
+    elif rng.random() < 0.25:
+        row = shelf.draw(pick(("sentence", "question", "question_zh"), rng), rng)
+        words, zh = row["text"], row["language"] == "zh"
+    return [user([text(words)]), assistant(answers.honest(zh))]
+
+
+def voice_turns(row: Row) -> Conversation:
+    return [user([audio_part(row)]), assistant(answers.voice(row))]
+
+
+def question_turns(row: Row, rng: Rng) -> Conversation:
+    words, reply = asked(row, rng)
+    return [with_clips([row], words, rng), assistant(reply)]
+
+
+def clip_turns(row: Row, rng: Rng) -> Conversation:
+    return voice_turns(row) if rng.random() < 0.35 else question_turns(row, rng)
+
+
+def further_turns(row: Row, rng: Rng, most: int = 2) -> Conversation:
+    """More questions about the same clip, without it."""
+    turns: Conversation = []
+    for _ in range(int(rng.integers(0, most + 1))):
+        words, reply = asked(row, rng)
+        turns += [user([text(words)]), assistant(reply)]
+    return turns
+
+
+# -- conversations -------------------------------------------------------------------------
+
+
+def voice_chat(shelf: Shelf, rng: Rng) -> Conversation:
+    """A clip without a word, then perhaps another."""
+    turns = voice_turns(any_row(shelf, rng))
+    if rng.random() < 0.25:
+        turns += voice_turns(any_row(shelf, rng))
+    return turns
+
+
+def spoken_question(shelf: Shelf, rng: Rng) -> Conversation:
+    return voice_turns(shelf.draw("question_zh" if rng.random() < 0.2 else "question", rng))
+
+
+def analysis(shelf: Shelf, rng: Rng) -> Conversation:
+    """One clip, a question, and perhaps more about it."""
+    row = any_row(shelf, rng)
+    return clip_turns(row, rng) + further_turns(row, rng)
+
+
+def typed(shelf: Shelf, rng: Rng) -> Conversation:
+    """One or two turns without a clip, then perhaps a clip."""
+    turns = typed_turns(shelf, rng)
+    if rng.random() < 0.4:
+        turns += typed_turns(shelf, rng)
+    if rng.random() < 0.6:
+        row = any_row(shelf, rng)
+        turns += clip_turns(row, rng) + further_turns(row, rng, most=1)
+    return turns
+
+
+def two_kinds(shelf: Shelf, rng: Rng) -> list[Row]:
+    """A clip of speech and a sound, in either order."""
+    rows = [shelf.draw(drawn(SPEECH_SHARES, rng), rng), shelf.draw(drawn(NOISE_SHARES, rng), rng)]
+    return rows if rng.random() < 0.5 else rows[::-1]
+
+
+def remembered(shelf: Shelf, rng: Rng) -> Conversation:
+    """Clips turn by turn, then questions about one that lies turns back."""
+    rows = two_kinds(shelf, rng)
+    if rng.random() < 0.4:
+        rows = [any_row(shelf, rng) for _ in range(int(rng.integers(2, 4)))]
+    turns: Conversation = []
+    for row in rows:
+        turns += clip_turns(row, rng)
+        if rng.random() < 0.2:
+            turns += typed_turns(shelf, rng)
+    return turns + back_references(rows, rng)
+
+
+def back_references(rows: list[Row], rng: Rng, most: int = 2) -> Conversation:
+    turns: Conversation = []
+    for _ in range(int(rng.integers(1, most + 1))):
+        words, reply = back_reference(rows, rng)
+        turns += [user([text(words)]), assistant(reply)]
+    return turns
+
+
+def back_reference(rows: list[Row], rng: Rng) -> tuple[str, str]:
+    """A question about one of the clips heard so far, and its answer."""
+    zh = in_chinese(rng)
+    speech = [row for row in rows if is_speech(row)]
+    noises = [row for row in rows if not is_speech(row)]
+    if len(speech) == 1 and rng.random() < 0.4:
+        return prompt("repeat", zh, rng), answers.repeat(speech[0], zh)
+    if len(noises) == 1 and rng.random() < 0.4:
+        return prompt("remember", zh, rng), answers.sound(noises[0], zh)
+    return nth_question(rows, zh, rng)
+
+
+def nth_question(rows: list[Row], zh: bool, rng: Rng) -> tuple[str, str]:
+    place = int(rng.integers(len(rows)))
+    row = rows[place]
+    fitting = ["sound", "sound", "length"]
+    if is_speech(row):
+        fitting += ["say", "say", "transcribe"] + ["gender"] * (row["gender"] is not None)
+    elif row["count"]:
+        fitting += ["count", "count"]
+    task = pick(fitting, rng)
+    reply = TASKS[task](row, zh)
+    assert reply is not None
+    return prompt(f"nth_{task}", zh, rng, place), reply
+
+
+def together(shelf: Shelf, rng: Rng) -> Conversation:
+    """Two clips in one turn, in either order, and questions about them."""
+    rows = two_kinds(shelf, rng)
+    if rng.random() < 0.5:
+        rows = [any_row(shelf, rng), any_row(shelf, rng)]
+    words, reply = about_both(rows, rng)
+    turns = [with_clips(rows, words, rng), assistant(reply)]
+    if rng.random() < 0.5:
+        turns += back_references(rows, rng)
+    return turns
+
+
+def about_both(rows: list[Row], rng: Rng) -> tuple[str, str]:
+    """A question on two clips that lie in the same turn."""
+    zh = in_chinese(rng)
+    options = [which_is_which, which_is_more, both, both, nth_question, nth_question]
+    while True:
+        found = pick(options, rng)(rows, zh, rng)
+        if found:
+            return found
+
+
+def said_of_place(place: int, what: str, zh: bool) -> str:
+    if zh:
+        return f"第{'一二三四'[place]}段{what}。"
+    return f"The {ORDINALS[place]} clip is {what}."
+
+
+def which_is_more(rows: list[Row], zh: bool, rng: Rng) -> tuple[str, str] | None:
+    """Louder, quieter, longer or shorter, where the two differ enough to hear it."""
+    options: list[tuple[str, str, int]] = []
+    order = {"quiet": 0, "normal": 1, "loud": 2, None: 1}
+    levels = [order[row["level"]] for row in rows]
+    if levels[0] != levels[1] and None not in [row["level"] for row in rows]:
+        options += [("louder", "更响", int(np.argmax(levels)))] * 3
+        options += [("quieter", "更轻", int(np.argmin(levels)))] * 2
+    seconds = [row["seconds"] for row in rows]
+    if max(seconds) > 1.5 * min(seconds) + 0.3:
+        options += [("longer", "更长", int(np.argmax(seconds)))]
+        options += [("shorter", "更短", int(np.argmin(seconds)))]
+    if not options:
+        return None
+    task, what, place = pick(options, rng)
+    return prompt(task, zh, rng), said_of_place(place, what if zh else task, zh)
+
+
+def which_is_which(rows: list[Row], zh: bool, rng: Rng) -> tuple[str, str] | None:
+    if same_kind(*rows) or "silence" in (rows[0]["sound"], rows[1]["sound"]):
+        return None
+    place = int(rng.integers(2))
+    name = answers.sound_name(rows[place], zh=False)
+    if is_speech(rows[place]) and rng.random() < 0.7:
+        return prompt("which_speech", zh, rng), said_of_place(
+            place, "是有人在说话" if zh else name, zh
+        )
+    return prompt("which_sound", False, rng, sound=name), said_of_place(place, name, zh=False)
+
+
+def both(rows: list[Row], zh: bool, rng: Rng) -> tuple[str, str] | None:
+    if all(is_speech(row) for row in rows):
+        return prompt("both_transcribe", zh, rng), " ".join(answers.transcribe(r, zh) for r in rows)
+    names = [answers.sound_name(row, zh) for row in rows]
+    if zh:
+        return prompt("both_sounds", zh, rng), f"我先听到{names[0]}，然后听到{names[1]}。"
+    return prompt("both_sounds", zh, rng), f"First I hear {names[0]}, then {names[1]}."
+
+
+def windows(shelf: Shelf, rng: Rng) -> Conversation:
+    """A long clip as the app sends it: two to four windows in one turn, the answer in the last."""
+    last = any_row(shelf, rng)
+    rows = [window(shelf, rng) for _ in range(int(rng.integers(1, 4)))] + [last]
+    zh = in_chinese(rng)
+    if is_speech(last):
+        words, reply = prompt("last_say", zh, rng), answers.say(last, zh)
+    else:
+        words, reply = prompt("last_sound", zh, rng), answers.sound(last, zh)
+    if all(is_speech(row) for row in rows) and rng.random() < 0.3:
+        words = prompt("transcribe", zh, rng)
+        reply = " ".join(answers.transcribe(row, zh) for row in rows)
+    turns = [with_clips(rows, words, rng), assistant(reply)]
+    return turns + (back_references(rows, rng, most=1) if rng.random() < 0.3 else [])
+
+
+def window(shelf: Shelf, rng: Rng) -> Row:
+    return shelf.draw(drawn(WINDOW_SHARES, rng), rng)
+
+
+def long_clip(shelf: Shelf, rng: Rng) -> Conversation:
+    """Several sentences in one clip, up to the whole window."""
+    row = shelf.draw("long", rng)
+    if rng.random() < 0.3:
+        return voice_turns(row)
+    words, reply = asked(row, rng)
+    return [with_clips([row], words, rng), assistant(reply)]
+
+
+def next_one(shelf: Shelf, rng: Rng) -> Conversation:
+    """The same question on one clip after another: "And this one?"."""
+    first = any_row(shelf, rng)
+    while True:
+        task = drawn(tasks_for(first), rng)
+        second = any_row(shelf, rng)
+        zh = in_chinese(rng)
+        replies = [TASKS[task](row, zh) for row in (first, second)]
+        if None not in replies and task not in ("answer", "describe"):
+            break
+    turns = [with_clips([first], prompt(task, zh, rng), rng), assistant(str(replies[0]))]
+    return [*turns, with_clips([second], prompt("again", zh, rng), rng), assistant(str(replies[1]))]
+
+
+SHARES: dict[str, float] = {
+    **{"voice_chat": 0.2, "spoken_question": 0.07, "analysis": 0.33, "typed": 0.08},
+    **{"remembered": 0.1, "together": 0.1, "windows": 0.05, "long_clip": 0.05, "next_one": 0.02},
+}
+MAKERS: dict[str, Callable[[Shelf, Rng], Conversation]] = {
+    "voice_chat": voice_chat,
+    "spoken_question": spoken_question,
+    "analysis": analysis,
+    "typed": typed,
+    "remembered": remembered,
+    "together": together,
+    "windows": windows,
+    "long_clip": long_clip,
+    "next_one": next_one,
+}
+
+
+def conversation(shelf: Shelf, rng: Rng) -> Conversation:
+    """Any conversation, now and then under another system prompt."""
+    turns = MAKERS[drawn(SHARES, rng)](shelf, rng)
+    if rng.random() < SYSTEM_SHARE:
+        return [{"role": "system", "content": prompt("system", rng.random() < 0.3, rng)}, *turns]
+    return turns

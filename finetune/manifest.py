@@ -1,0 +1,41 @@
+"""Conversations on disk: JSON lines, each `{"messages": [turns]}` in the model card's form."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from finetune.rendering import Conversation, audio_parts
+
+
+def write_manifest(path: Path, conversations: Iterable[Conversation]) -> None:
+    """Write all of them, or nothing."""
+    unfinished = path.with_suffix(".part")
+    with unfinished.open("w", encoding="utf-8") as file:
+        for conversation in conversations:
+            file.write(json.dumps({"messages": conversation}, ensure_ascii=False) + "\n")
+    unfinished.replace(path)
+
+
+class Manifest(Dataset[Conversation]):
+    """The conversations of a file, parsed when they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.lines = path.read_text(encoding="utf-8").splitlines()
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, index: int) -> Conversation:
+        row = json.loads(self.lines[index])
+        return row.get("messages") or row["conversation"]
+
+    def clips(self) -> Iterator[str]:
+        """The URL of every clip that is spoken of, each once, in the order of the file."""
+        seen: set[str] = set()
+        for index in range(len(self)):
+            for part in audio_parts(self[index]):
+                if part["audio_url"] not in seen:
+                    seen.add(part["audio_url"])
+                    yield part["audio_url"]

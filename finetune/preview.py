@@ -1,0 +1,144 @@
+"""Makes the preview checkpoint: base, tokenizer, conversations and training in one command.
+
+    python -m finetune.preview --clips DIR --output DIR --seed 1
+
+Run again after a stop, it goes on where it was. The clips come from `python -m finetune.clips`.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
+
+from finetune import answers
+from finetune.base import Shape, build_base
+from finetune.clips import questions
+from finetune.clips.library import Row, open_library
+from finetune.conversations import conversation
+from finetune.encoding import fill
+from finetune.export import save
+from finetune.features import Listener
+from finetune.manifest import Manifest, write_manifest
+from finetune.rendering import Conversation
+from finetune.shelf import Shelf, read
+from finetune.store import FeatureStore
+from finetune.student import Student
+from finetune.tokenizer import train_tokenizer
+from finetune.training import Recipe, train
+from finetune.wordings import sections
+
+VOCABULARY = 768
+
+
+def tokenizer_texts(rows: list[Row]) -> Iterator[str]:
+    """What the preview reads and writes, in about the shares in which it does so."""
+    for row in rows:
+        if row["text"]:
+            yield answers.spoken_text(row)
+            yield answers.voice(row)
+    for name in questions.fixed_questions():
+        yield from [questions.answer({"id": name})] * 20
+    for file in ("prompts.txt", "untrained.txt"):
+        for lines in sections(file).values():
+            yield from lines * 5
+    yield from [answers.HONEST, answers.HONEST_ZH] * 200
+
+
+def shelf_of(options: argparse.Namespace) -> Shelf:
+    rows = [row for row in open_library(options.clips) if row["split"] == "train"]
+    return Shelf(rows[: options.most_clips], options.seed, options.long_clips)
+
+
+def drawn_conversations(shelf: Shelf, count: int, seed: int) -> Iterator[Conversation]:
+    for number in range(count):
+        yield conversation(shelf, np.random.default_rng([seed, number]))
+
+
+def base_of(
+    options: argparse.Namespace, shelf: Shelf
+) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor]:
+    """A new base, or the checkpoint that training starts from; kept in the output folder."""
+    folder = options.output / "base"
+    if options.start:
+        folder = options.start
+    elif not (folder / "config.json").exists():
+        tokenizer = train_tokenizer(tokenizer_texts(list(shelf.rows.values())), VOCABULARY)
+        model, processor = build_base(options.encoder, tokenizer, Shape(), options.seed)
+        processor.save_pretrained(folder)
+        model.save_pretrained(folder)
+    model = Qwen2AudioForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return model, AutoProcessor.from_pretrained(folder)
+
+
+def heard(
+    model: Qwen2AudioForConditionalGeneration,
+    processor: Qwen2AudioProcessor,
+    manifest: Manifest,
+    shelf: Shelf,
+    folder: Path,
+) -> FeatureStore:
+    """The features of every clip in the manifest."""
+    tower = model.model.audio_tower.eval()
+    store = FeatureStore(folder, tower.config.d_model)
+    listener = Listener(tower, processor.feature_extractor)
+    fill(store, manifest.clips(), lambda url: read(url, shelf.rows), listener)
+    return store
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m finetune.preview", description=__doc__)
+    parser.add_argument("--clips", type=Path, required=True, help="a library of finetune.clips")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--encoder", default="openai/whisper-tiny.en", help="hub name or folder")
+    parser.add_argument(
+        "--start", type=Path, help="go on from this checkpoint instead of a new one"
+    )
+    parser.add_argument("--features", type=Path, help="folder of kept features (OUTPUT/features)")
+    parser.add_argument("--most-clips", type=int, help="use only so many, the first ones")
+    parser.add_argument("--long-clips", type=int, default=2500, help="how many to join from others")
+    parser.add_argument("--conversations", type=int, default=200_000)
+    parser.add_argument("--steps", type=int, help="fewer steps than the conversations give")
+    parser.add_argument("--schedule", default=Recipe.schedule, help="of the learning rate")
+    parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action="store_true", help="faster steps; needs a C++ compiler")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    options.output.mkdir(parents=True, exist_ok=True)
+    shelf = shelf_of(options)
+    model, processor = base_of(options, shelf)
+    path = options.output / "train.jsonl"
+    if not path.exists():
+        write_manifest(path, drawn_conversations(shelf, options.conversations, options.seed))
+    manifest = Manifest(path)
+    store = heard(
+        model, processor, manifest, shelf, options.features or options.output / "features"
+    )
+    recipe = Recipe(
+        steps=options.steps,
+        learning_rate=options.learning_rate,
+        schedule=options.schedule,
+        seed=options.seed,
+    )
+    torch.manual_seed(options.seed)
+    student = train(
+        Student(model, compiled=options.compile),
+        processor,
+        manifest,
+        store,
+        recipe,
+        options.output / "run",
+    )
+    save(student.model, processor, options.output / "checkpoint")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""What is trained: a Qwen2-Audio on kept features, with a second, throw-away task for its ears.
+
+Beside the words of the reply, the decoder's middle layer is asked for the transcript of each clip
+at the clip's own positions (connectionist temporal classification). That tells it at every frame
+what a reply alone would teach it slowly; the head for it is thrown away after training. This
+module knows nothing of files or of the training loop.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import Qwen2AudioForConditionalGeneration, Qwen2Model
+
+from finetune.rendering import IGNORED
+
+Batch = dict[str, torch.Tensor]
+
+
+def decode(
+    decoder: Qwen2Model, embeds: torch.Tensor, tap: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The decoder's output, and its hidden states after `tap` layers.
+
+    Right-padded batches need no mask under causal attention: no real token sees the padding.
+    """
+    positions = torch.arange(embeds.shape[1], device=embeds.device)[None]
+    rotary = decoder.rotary_emb(embeds, positions)
+    hidden = tapped = embeds
+    for number, layer in enumerate(decoder.layers, start=1):
+        hidden = layer(
+            hidden, attention_mask=None, position_ids=positions, position_embeddings=rotary
+        )
+        if number == tap:
+            tapped = hidden
+    return decoder.norm(hidden), tapped
+
+
+class Student(nn.Module):
+    """A model and the head of its second task.
+
+    `forward` takes a batch of `collating.FeatureCollator` and gives the losses; `ctc_weight` 0
+    leaves the second task out.
+    """
+
+    def __init__(
+        self,
+        model: Qwen2AudioForConditionalGeneration,
+        ctc_layer: int = 3,
+        ctc_weight: float = 0.5,
+        compiled: bool = False,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.ctc_layer, self.ctc_weight = ctc_layer, ctc_weight
+        self.blank, width = model.lm_head.weight.shape
+        self.ctc = nn.Linear(width, self.blank + 1)
+        self.decode = torch.compile(decode, dynamic=True) if compiled else decode
+        model.model.audio_tower.requires_grad_(False)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        labels: torch.Tensor,
+        features: torch.Tensor,
+        clip_frames: torch.Tensor,
+        transcripts: torch.Tensor,
+        transcript_lengths: torch.Tensor,
+    ) -> dict[str, Any]:
+        """Losses of one right-padded batch.
+
+        `features` holds the frames of all clips in their order, (all frames, encoder width);
+        `clip_frames` how many belong to each; `transcripts` the clips' texts end to end.
+        """
+        heard = input_ids == self.model.config.audio_token_id
+        hidden, tapped = self.decode(
+            self.model.model.language_model, self._embed(input_ids, heard, features), self.ctc_layer
+        )
+        reply = self._reply_loss(hidden, labels)
+        if not self.ctc_weight or not len(clip_frames):
+            return {"loss": reply, "reply_loss": reply.detach()}
+        transcript = self._transcript_loss(
+            tapped[heard], clip_frames, transcripts, transcript_lengths
+        )
+        loss = reply + self.ctc_weight * transcript
+        return {"loss": loss, "reply_loss": reply.detach(), "ctc_loss": transcript.detach()}
+
+    def _embed(
+        self, input_ids: torch.Tensor, heard: torch.Tensor, features: torch.Tensor
+    ) -> torch.Tensor:
+        words = self.model.get_input_embeddings()(input_ids)
+        sounds = self.model.model.multi_modal_projector(features).to(words.dtype)
+        return words.masked_scatter(heard[..., None], sounds)
+
+    def _reply_loss(self, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        said = labels[:, 1:] != IGNORED
+        logits = self.model.lm_head(hidden[:, :-1][said]).float()
+        return nn.functional.cross_entropy(logits, labels[:, 1:][said])
+
+    def _transcript_loss(
+        self,
+        hidden: torch.Tensor,
+        clip_frames: torch.Tensor,
+        transcripts: torch.Tensor,
+        transcript_lengths: torch.Tensor,
+    ) -> torch.Tensor:
+        """Per token of transcript, so that long clips count for what they hold."""
+        scores = self.ctc(hidden).float().log_softmax(-1)
+        padded = nn.utils.rnn.pad_sequence(scores.split(clip_frames.tolist()))
+        losses = nn.functional.ctc_loss(
+            padded,
+            transcripts,
+            clip_frames,
+            transcript_lengths,
+            blank=self.blank,
+            reduction="sum",
+            zero_infinity=True,
+        )
+        return losses / (transcript_lengths.sum() + len(clip_frames))
