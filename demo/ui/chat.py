@@ -5,6 +5,7 @@ That starts `answer`, the only handler here that uses the engine, which waits in
 for its turn. `finish` gives the entry back and keeps the history in the browser.
 """
 
+import logging
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from demo.ui.kit import MODEL, Kit
 from demo.ui.panel import Panel, chosen
 from demo.ui.strings import SENTENCES
 from demo.ui.turn import paced, reply, until_ready
+
+log = logging.getLogger(__name__)
 
 Updates = dict[Any, Any]
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -100,6 +103,9 @@ class Chat:
                 history = yield from self._replies(history, fields, language)
         except UserError as error:
             yield [*history, past.note(error.say(language), "error")]
+        except Exception:  # at the page's edge: after an error of ours `finish` must still run
+            log.exception("a reply failed")
+            yield [*history, past.note(_say("failed", language), "error")]
 
     def _replies(
         self, history: History, fields: Sequence[Any], language: Language

@@ -33,10 +33,10 @@ def options_of(**values: Any) -> Options:
     return Options(**{name: _checked(name, value) for name, value in values.items()})
 
 
-def read_number(text: str) -> float | str | None:
+def read_number(text: str | None) -> float | str | None:
     """The number that was typed; None where nothing was, the text itself where it is none."""
     try:
-        return float(text) if text.strip() else None
+        return float(text) if text and text.strip() else None
     except ValueError:
         return text
 

@@ -43,7 +43,7 @@ def build_panel() -> Panel:
     return panel
 
 
-def chosen(system: str, *texts: str) -> tuple[str, Options]:
+def chosen(system: str | None, *texts: str | None) -> tuple[str | None, Options]:
     """The system prompt and the options that stand in the panel's `inputs`.
 
     Raises:
@@ -63,6 +63,7 @@ def defaults_shown(panel: Panel, defaults: Options) -> dict[Component, gr.Textbo
 
 def _number(name: str) -> gr.Textbox:
     return gr.Textbox(
+        value="",
         label=label(name),
         placeholder=label("seed_hint") if name == "seed" else "–",
         max_lines=1,
