@@ -1,6 +1,7 @@
 """The engine on this machine: one Qwen2-Audio model, asked in the way of the model card.
 
-It knows neither the page nor where a checkpoint comes from (`demo.checkpoint`). Everything that
+It knows neither the page nor where a checkpoint comes from (`demo.checkpoint`), nor what is kept
+from turn to turn (`demo.prefill`). Everything that
 runs the model runs on the engine's one inference thread; what can be refused before (a
 conversation that is too long) is refused on the caller's.
 """
@@ -28,6 +29,7 @@ from demo.decoding import (
 )
 from demo.engine import Conversation, EngineError, EngineInfo, Options
 from demo.messages import Sentences
+from demo.prefill import Budgets, Prefiller, Prompt, build_prompt
 from demo.streaming import InferenceThread, Reply, StoppedError
 
 TOKENS_PER_SECOND = 25  # of audio
@@ -70,8 +72,7 @@ class LocalError(EngineError):
 class Request:
     """A reply that was asked for: what goes into the model, and how it is drawn."""
 
-    inputs: dict[str, torch.Tensor]
-    tokens: int
+    prompt: Prompt
     config: GenerationConfig
     seed: int | None
 
@@ -80,7 +81,11 @@ class LocalEngine:
     """One model, one inference thread; `demo.checkpoint.load` builds it."""
 
     def __init__(
-        self, model: Qwen2AudioForConditionalGeneration, processor: Any, info: EngineInfo
+        self,
+        model: Qwen2AudioForConditionalGeneration,
+        processor: Any,
+        info: EngineInfo,
+        budgets: Budgets | None = None,
     ) -> None:
         self.info = info
         self._model: Any = model  # its own type does not bind its generate()
@@ -89,6 +94,8 @@ class LocalEngine:
         self._base = model.generation_config
         self._preparing = threading.Lock()  # fast tokenizers refuse two threads at once
         self._thread = InferenceThread()
+        self._audio_id: int = model.config.audio_token_id
+        self._prefiller = Prefiller(model, self._extractor, budgets or Budgets())
         self._layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]
 
     @property
@@ -104,7 +111,7 @@ class LocalEngine:
 
     def twin(self) -> "LocalEngine":
         """Another engine over the same model, for a forked process: threads are not forked."""
-        return LocalEngine(self._model, self._processor, self.info)
+        return LocalEngine(self._model, self._processor, self.info, Budgets(0, 0))
 
     def check(
         self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
@@ -117,6 +124,7 @@ class LocalEngine:
         self._thread.close(LocalError("closed"))
         self._layers.clear()
         self.__dict__.pop("_model", None)
+        self.__dict__.pop("_prefiller", None)
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -131,22 +139,12 @@ class LocalEngine:
             text = self._processor.apply_chat_template(
                 conversation, add_generation_prompt=True, tokenize=False
             )
-            tokens = self._count(text, windows)
-            room = self.info.context_tokens - tokens
-            if room < 1:
-                raise self._too_long(tokens)
-            inputs = self._inputs(text, windows)
-        return Request(inputs, tokens, generation_config(self._base, drawn, room), drawn.seed)
-
-    def _count(self, text: str, windows: Sequence[np.ndarray]) -> int:
-        """The prompt's length in tokens, known before any sound is worked on."""
-        words = self._tokenizer(text, verbose=False)["input_ids"]  # it warns of any long text
-        return len(words) - len(windows) + sum(self._audio_tokens(one) for one in windows)
-
-    def _audio_tokens(self, window: np.ndarray) -> int:
-        samples = min(len(window), self._extractor.n_samples)
-        frames = -(-samples // self._extractor.hop_length)  # a frame begun is a frame
-        return (((frames - 1) // 2 + 1) - 2) // 2 + 1
+            prompt = build_prompt(text, windows, self._tokenizer, self._audio_id, self._extractor)
+        tokens = len(prompt.ids)
+        room = self.info.context_tokens - tokens
+        if room < 1:
+            raise self._too_long(tokens)
+        return Request(prompt, generation_config(self._base, drawn, room), drawn.seed)
 
     @property
     def _extractor(self) -> Any:
@@ -156,11 +154,6 @@ class LocalEngine:
         context = self.info.context_tokens
         minutes = context / TOKENS_PER_SECOND / 60
         return LocalError("too_long", tokens=tokens, context=context, minutes=minutes)
-
-    def _inputs(self, text: str, windows: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
-        sound = {"audio": list(windows)} if windows else {}
-        rate = self._extractor.sampling_rate
-        return dict(self._processor(text=text, **sound, sampling_rate=rate, return_tensors="pt"))
 
     def _make(self, request: Request, reply: Reply) -> None:
         """Makes a reply, on the inference thread.
@@ -175,31 +168,37 @@ class LocalEngine:
             raise
         except Exception as error:
             failure = self._explained(error, request)
+        self._free()
+        raise failure
+
+    def _free(self) -> None:
+        """Gives back what only makes later turns faster: the next request comes first."""
+        self._prefiller.clear()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        raise failure
 
     def _generate(self, request: Request, reply: Reply) -> None:
-        device = self._model.device
+        """Feeds what is new of the prompt, draws the reply, and keeps the cache of both."""
+        prompt, device = request.prompt, self._model.device
         with stoppable(self._layers, reply.stop), seeded(request.seed, device):
-            self._model.generate(
-                **self._placed(request.inputs),
+            entry = self._prefiller.fill(prompt, reply.check)
+            ids = torch.tensor([prompt.ids], device=device)
+            drawn = self._model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                past_key_values=entry.cache,
                 generation_config=request.config,
                 streamer=Pieces(self._tokenizer.backend_tokenizer, reply.emit),
                 stopping_criteria=[StopOn(reply.stop)],
             )
-
-    def _placed(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """The whole batch on the model's device, sound in the model's number format."""
-        device, dtype = self._model.device, self._model.dtype
-        return {
-            name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
-            for name, value in inputs.items()
-        }
+        reply_ids = drawn[0, len(prompt.ids) : -1].tolist()  # the last one was never fed
+        self._prefiller.keep(entry, [*prompt.keys, *reply_ids])
 
     def _explained(self, error: Exception, request: Request) -> LocalError:
         if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-            return LocalError("out_of_memory", device=self.info.device, tokens=request.tokens)
+            return LocalError(
+                "out_of_memory", device=self.info.device, tokens=len(request.prompt.ids)
+            )
         log.error("A reply failed", exc_info=error)
         return LocalError("failed", error=f"{type(error).__name__}: {error}")

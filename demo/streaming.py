@@ -28,6 +28,11 @@ class Reply:
         if piece:
             self._pieces.put(piece)
 
+    def check(self) -> None:
+        """Raises `StoppedError` once the reader is gone."""
+        if self.stop.is_set():
+            raise StoppedError
+
     def run(self) -> None:
         """Makes the reply, on the calling thread; whatever happens, its reader comes to an end."""
         try:

@@ -183,19 +183,28 @@ def test_the_model_hears_which_clip_is_where(engine: LocalEngine) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_prompts_length_is_known_before_its_sound_is_worked_on(
-    engine: LocalEngine, case: str
+def test_the_prompts_tokens_are_the_processors(
+    engine: LocalEngine, card: tuple[Any, Any], case: str
 ) -> None:
-    request = engine._request(*CASES[case], GREEDY)
-    assert request.tokens == request.inputs["input_ids"].shape[1]
+    assert engine._request(*CASES[case], GREEDY).prompt.ids == processed(card, *CASES[case])
 
 
 @settings(max_examples=10, deadline=None)
 @given(samples=st.integers(1600, 30 * RATE))
-def test_so_it_is_for_a_clip_of_any_length(engine: LocalEngine, samples: int) -> None:
-    sound = np.zeros(samples, np.float32)
-    request = engine._request(CASES["voice"][0], [sound], GREEDY)
-    assert request.tokens == request.inputs["input_ids"].shape[1]
+def test_so_it_is_for_a_clip_of_any_length(
+    engine: LocalEngine, card: tuple[Any, Any], samples: int
+) -> None:
+    case = CASES["voice"][0], [np.zeros(samples, np.float32)]
+    assert engine._request(*case, GREEDY).prompt.ids == processed(card, *case)
+
+
+def processed(
+    card: tuple[Any, Any], conversation: Conversation, windows: list[np.ndarray]
+) -> list[int]:
+    """The prompt's tokens by the model card's processor."""
+    text = card[1].apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
+    sound = {"audio": windows, "sampling_rate": RATE} if windows else {}
+    return card[1](text=text, **sound)["input_ids"][0]
 
 
 def test_nothing_that_is_handed_in_is_changed(engine: LocalEngine) -> None:
@@ -341,7 +350,7 @@ def test_a_conversation_that_is_too_long_says_how_long_it_may_be(engine: LocalEn
 def test_a_reply_ends_where_the_context_does(engine: LocalEngine, endless: Options) -> None:
     words = "a b " * 4070
     request = engine._request(from_history([user(words)]), [], endless)
-    room = engine.info.context_tokens - request.tokens
+    room = engine.info.context_tokens - len(request.prompt.ids)
     assert 0 < room < 200
     assert request.config.max_new_tokens == room
 
