@@ -113,14 +113,17 @@ class Chat:
         system, options = chosen(*fields)
         engine = yield from self._engine(history, language)
         count = len(past.paths_of(past.split(history)[1]))
-        shown = history
+        shown = heard = history
         listening = past.note(_say("listening", language), "pending", pending=True)
         for now in paced(reply(history, system, options, engine, self.kit.ear)):
             clips = now.clips[len(now.clips) - count :]
             heard = [*history, *_notes(clips, language)]
             shown = [*heard, *past.said(now.text)] if now.text else [*heard, listening]
             yield shown
-        return past.without_pending(shown)
+        if shown[-1] is listening:
+            shown = [*heard, past.note(_say("silent", language), "silent")]
+            yield shown
+        return shown
 
     def _engine(self, history: History, language: Language) -> Generator[History, None, Engine]:
         for status in until_ready(self.kit.loading):

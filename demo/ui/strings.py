@@ -25,6 +25,7 @@ SENTENCES: Sentences = {
     ),
     "listening": ("Listening and thinking…", "正在聆听和思考……"),
     "stopped": ("Stopped before the first word.", "在给出第一个字之前已停止。"),
+    "silent": ("The model had nothing to say to that.", "模型对此没有作出回复。"),
     "gone": (
         "{name}: this clip is no longer on the server. Please send it again to ask about it.",
         "{name}：服务器上已没有这段音频，如需继续提问请重新发送。",
