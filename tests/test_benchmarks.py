@@ -19,7 +19,7 @@ def test_both_ways_give_the_same_tokens(tmp_path: Path, capsys):
         "--device",
         "cpu",
     ]
-    result = conversation.main([*flags, "--plot", str(drawn)])
+    result = conversation.main([*flags, "--device", "cpu", "--plot", str(drawn)])
     assert result["tokens_equal"]
     assert all(len(turn["app"]["ids"]) == 4 for turn in result["turns"])
     assert drawn.stat().st_size > 0
