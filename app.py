@@ -7,6 +7,7 @@ of what they do inside.
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     from demo.audio import Ear, Limits  # after the arguments: `--help` answers at once
     from demo.checkpoint import load
+    from demo.engine import EngineError
     from demo.loading import Loading
     from demo.ui.look import launch_options
     from demo.ui.page import build_page
@@ -31,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     ear = Ear(Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls))
     loading = Loading(partial(load, choice)).start()
     if choice.zerogpu:  # whose launch must know the model and what runs it
-        loading.wait()
+        with suppress(EngineError):  # the page tells it
+            loading.wait()
     page = build_page(loading, ear, settings, choice.notice)
     try:
         page.queue(max_size=settings.max_waiting).launch(
