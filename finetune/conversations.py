@@ -350,8 +350,8 @@ def next_one(shelf: Shelf, rng: Rng) -> Conversation:
 
 
 SHARES: dict[str, float] = {
-    **{"voice_chat": 0.2, "spoken_question": 0.07, "analysis": 0.33, "typed": 0.08},
-    **{"remembered": 0.1, "together": 0.1, "windows": 0.05, "long_clip": 0.05, "next_one": 0.02},
+    **{"voice_chat": 0.2, "spoken_question": 0.1, "analysis": 0.34, "typed": 0.07},
+    **{"remembered": 0.1, "together": 0.1, "windows": 0.04, "long_clip": 0.03, "next_one": 0.02},
 }
 MAKERS: dict[str, Callable[[Shelf, Rng], Conversation]] = {
     "voice_chat": voice_chat,

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
+from transformers.trainer_utils import get_last_checkpoint
 
 from finetune import answers
 from finetune.base import Shape, build_base
@@ -60,11 +62,9 @@ def drawn_conversations(shelf: Shelf, count: int, seed: int) -> Iterator[Convers
 def base_of(
     options: argparse.Namespace, shelf: Shelf
 ) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor]:
-    """A new base, or the checkpoint that training starts from; kept in the output folder."""
-    folder = options.output / "base"
-    if options.start:
-        folder = options.start
-    elif not (folder / "config.json").exists():
+    """The untrained model, or the one that the run before this one started from."""
+    folder = (options.start or options.output) / "base"
+    if not (folder / "config.json").exists():
         tokenizer = train_tokenizer(tokenizer_texts(list(shelf.rows.values())), VOCABULARY)
         model, processor = build_base(options.encoder, tokenizer, Shape(), options.seed)
         processor.save_pretrained(folder)
@@ -88,14 +88,23 @@ def heard(
     return store
 
 
+def student_of(options: argparse.Namespace, model: Qwen2AudioForConditionalGeneration) -> Student:
+    """What is trained, its second task's head included where a run before this one had it."""
+    student = Student(model, compiled=options.compile)
+    if options.start:
+        last = get_last_checkpoint(str(options.start / "run"))
+        if last is None:
+            raise SystemExit(f"{options.start.name} has no saved checkpoint yet")
+        student.load_state_dict(load_file(Path(last) / "model.safetensors"))
+    return student
+
+
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m finetune.preview", description=__doc__)
     parser.add_argument("--clips", type=Path, required=True, help="a library of finetune.clips")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--encoder", default="openai/whisper-tiny.en", help="hub name or folder")
-    parser.add_argument(
-        "--start", type=Path, help="go on from this checkpoint instead of a new one"
-    )
+    parser.add_argument("--start", type=Path, help="OUTPUT of a run whose last save to go on from")
     parser.add_argument("--features", type=Path, help="folder of kept features (OUTPUT/features)")
     parser.add_argument("--most-clips", type=int, help="use only so many, the first ones")
     parser.add_argument("--long-clips", type=int, default=2500, help="how many to join from others")
@@ -129,14 +138,8 @@ def main(arguments: list[str] | None = None) -> None:
         seed=options.seed,
     )
     torch.manual_seed(options.seed)
-    student = train(
-        Student(model, compiled=options.compile),
-        processor,
-        manifest,
-        store,
-        recipe,
-        options.output / "run",
-    )
+    student = student_of(options, model)
+    student = train(student, processor, manifest, store, recipe, options.output / "run")
     save(student.model, processor, options.output / "checkpoint")
 
 

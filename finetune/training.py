@@ -32,7 +32,7 @@ class Recipe:
     schedule: str = "cosine"
     warmup_steps: int = 150
     weight_decay: float = 0.05
-    average: float = 0.998
+    average: float = 0.995
     save_every: int = 250
     log_every: int = 25
     seed: int = 1
