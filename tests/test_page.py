@@ -70,8 +70,10 @@ def test_a_recorded_question_in_the_box_is_transcribed(analyst: Visitor):
     greedy(analyst)
     page = analyst.page
     page.locator("#question .microphone-button").click()
+    page.get_by_role("button", name="Start recording").click()
     page.wait_for_timeout(3500)
-    page.locator("#question .stop-button, #question [data-testid=stop-recording]").first.click()
+    page.get_by_role("button", name="Stop recording").click()
+    expect(page.locator("#question .thumbnail-item")).to_have_count(1)
     page.get_by_role("button", name="Transcribe").click()
     expect(analyst.words).to_have_value("Transcribe the speech.")
     reply = analyst.answer("analysis", lambda: analyst.words.press("Enter"))
@@ -278,10 +280,10 @@ def test_a_chinese_visitor_gets_chinese_prompts_and_errors(visit: Visit, tmp_pat
     visitor.open("analysis")
     visitor.page.get_by_role("button", name="转写").click()
     expect(visitor.words).to_have_value("请将这段语音转写成文字。")
-    empty = tmp_path / "empty.wav"
-    empty.write_bytes(b"")
-    visitor.ask("这是什么声音？", empty)
-    problem = visitor.page.get_by_role("alert").filter(has_text="empty.wav")
+    text = tmp_path / "notes.wav"
+    text.write_text("This is only text.\n" * 20)
+    visitor.ask("这是什么声音？", text)
+    problem = visitor.page.get_by_role("alert").filter(has_text="notes.wav")
     expect(problem).to_be_visible()
     assert re.search(r"[\u4e00-\u9fff]", problem.inner_text())
 

@@ -12,7 +12,7 @@ from demo.ui.examples import ANALYSIS, build_examples, wire_examples
 from demo.ui.history import History
 from demo.ui.kit import Kit
 from demo.ui.panel import Panel
-from demo.ui.parts import SOUNDS, build_chatbot, kept_state
+from demo.ui.parts import SOUNDS, build_chatbot
 from demo.ui.strings import label
 from demo.ui.tasks import LANGUAGES, TASKS, prompt
 
@@ -38,7 +38,7 @@ class Box:
         return {self.box: gr.MultimodalTextbox(value=value, submit_btn=True, interactive=True)}
 
 
-def build_analysis(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
+def build_analysis(kit: Kit, panel: Panel, saved: gr.BrowserState, blocks: gr.Blocks) -> Chat:
     with gr.Tab(label("analysis_tab"), id="analysis", elem_classes="room analysis"):
         chatbot = build_chatbot("analysis", label("analysis_chat"), label("analysis_empty"))
         alert = gr.HTML("", elem_classes="alert", padding=False)
@@ -55,7 +55,7 @@ def build_analysis(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
             max_lines=8,
             elem_id="question",
         )
-        pending, saved = gr.State(None), kept_state("analysis")
+        pending = gr.State(None)
     chat = Chat(
         "analysis",
         kit,

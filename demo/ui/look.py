@@ -20,6 +20,11 @@ STYLE = ASSETS / "style.css"
 SCRIPT = ASSETS / "page.js"
 FAVICON = ASSETS / "favicon.svg"
 
+# Rules on the page's root, which Gradio would put below its own container in a style sheet.
+INSECURE = """
+html:not(.insecure) .block:has(.insecure-note), html.insecure #recorder { display: none; }
+"""
+
 SANS = (
     "system-ui",
     "-apple-system",
@@ -145,6 +150,7 @@ def head(settings: Settings) -> str:
     script = SCRIPT.read_text(encoding="utf-8")
     words = json.dumps(GRADIO_WORDS, ensure_ascii=False)
     return (
+        f"<style>{INSECURE}</style>\n"
         f"<script>window.demoLanguage = {json.dumps(forced)};\n"
         f"window.demoWords = {words};\n{script}</script>"
     )

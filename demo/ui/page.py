@@ -11,6 +11,7 @@ from demo.ui.api import build_api
 from demo.ui.header import build_header, follow_loading
 from demo.ui.kit import Kit
 from demo.ui.panel import build_panel
+from demo.ui.parts import kept_state
 from demo.ui.strings import label
 from demo.ui.voice import build_voice
 
@@ -28,10 +29,12 @@ def build_page(loading: Loading, ear: Ear, settings: Settings, notice: Message) 
         delete_cache=(CLEAN_EVERY_SECONDS, CLIPS_KEPT_SECONDS),
     ) as blocks:
         state, timer = build_header(kit)
+        # Outside the tabs, which come into the page only when they are opened.
+        voice_kept, analysis_kept = kept_state("voice"), kept_state("analysis")
         panel = build_panel()  # shown below the tabs, which read it
         with gr.Tabs(elem_classes="rooms"):
-            build_voice(kit, panel, blocks)
-            build_analysis(kit, panel, blocks)
+            build_voice(kit, panel, voice_kept, blocks)
+            build_analysis(kit, panel, analysis_kept, blocks)
         panel.area.render()
         follow_loading(kit, blocks, state, timer, panel)
         gr.HTML(f'<p class="small">{label("keeping")}</p>', padding=False)

@@ -12,7 +12,7 @@ from demo.ui.examples import VOICE, build_examples, wire_examples
 from demo.ui.history import History
 from demo.ui.kit import Kit
 from demo.ui.panel import Panel
-from demo.ui.parts import SOUNDS, build_chatbot, kept_state
+from demo.ui.parts import SOUNDS, build_chatbot
 from demo.ui.strings import label
 
 
@@ -39,7 +39,7 @@ class Microphone:
         return
 
 
-def build_voice(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
+def build_voice(kit: Kit, panel: Panel, saved: gr.BrowserState, blocks: gr.Blocks) -> Chat:
     with gr.Tab(label("voice_tab"), id="voice", elem_classes="room voice"):
         chatbot = build_chatbot("voice", label("voice_chat"), label("voice_empty"))
         alert = gr.HTML("", elem_classes="alert", padding=False)
@@ -63,7 +63,7 @@ def build_voice(kit: Kit, panel: Panel, blocks: gr.Blocks) -> Chat:
                 elem_id="voice-files",
             )
         stop = gr.Button(label("stop"), visible=False, elem_id="voice-stop", elem_classes="stop")
-        pending, saved = gr.State(None), kept_state("voice")
+        pending = gr.State(None)
     chat = Chat(
         "voice",
         kit,
