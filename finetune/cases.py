@@ -14,9 +14,9 @@ import numpy as np
 from finetune import answers
 from finetune import conversations as talk
 from finetune.clips.library import Row
-from finetune.conversations import Rng, assistant, text, user
 from finetune.rendering import Conversation
 from finetune.shelf import Shelf, audio_part
+from finetune.turns import TASKS, Rng, any_row, assistant, text, typed_turns, user, voice_turns
 from finetune.wordings import prompt, untrained
 
 Measure = Literal["exact", "words", "seconds"]
@@ -41,7 +41,7 @@ def asked(group: str, task: str, measure: Measure = "exact") -> Callable[[Row, R
     """Cases of one typed task in any English wording."""
 
     def make(row: Row, rng: Rng) -> Case | None:
-        reply = talk.TASKS[task](row, False)
+        reply = TASKS[task](row, False)
         name = f"count_{row['of']}" if task == "count" else task
         if reply is None:
             return None
@@ -76,14 +76,9 @@ def ending(conversation: Conversation, name: str) -> Case:
     return Case("conversation", name, conversation[:-1], conversation[-1]["content"])
 
 
-def two_turns(shelf: Shelf, rng: Rng) -> list[Row]:
-    """A sentence or a question, and a sound, each to be heard alone."""
-    return talk.two_kinds(shelf, rng)
-
-
 def first_sound(shelf: Shelf, rng: Rng) -> Conversation:
     rows = [shelf.draw("sound", rng), shelf.draw("sound", rng)]
-    turns = [turn for row in rows for turn in talk.voice_turns(row)]
+    turns = [turn for row in rows for turn in voice_turns(row)]
     words = prompt("nth_sound", False, rng, 0)
     return [*turns, user([text(words)]), assistant(answers.sound(rows[0], False))]
 
@@ -91,8 +86,8 @@ def first_sound(shelf: Shelf, rng: Rng) -> Conversation:
 def repeat_later(shelf: Shelf, rng: Rng) -> Conversation:
     """What was said, asked for two turns later."""
     spoken_row = shelf.draw("question", rng)
-    turns = [*talk.voice_turns(spoken_row), *talk.voice_turns(shelf.draw("sound", rng))]
-    turns += talk.typed_turns(shelf, rng)
+    turns = [*voice_turns(spoken_row), *voice_turns(shelf.draw("sound", rng))]
+    turns += typed_turns(shelf, rng)
     words = prompt("repeat", False, rng)
     return [*turns, user([text(words)]), assistant(answers.repeat(spoken_row, False))]
 
@@ -100,7 +95,7 @@ def repeat_later(shelf: Shelf, rng: Rng) -> Conversation:
 def louder(shelf: Shelf, rng: Rng) -> Conversation:
     """One loud and one quiet clip in one turn, in either order."""
     while True:
-        rows = [talk.any_row(shelf, rng), talk.any_row(shelf, rng)]
+        rows = [any_row(shelf, rng), any_row(shelf, rng)]
         if {row["level"] for row in rows} == {"loud", "quiet"}:
             break
     place = 0 if rows[0]["level"] == "loud" else 1
@@ -119,7 +114,7 @@ def either_order(shelf: Shelf, rng: Rng) -> Conversation:
 def third_turn(shelf: Shelf, rng: Rng) -> Conversation:
     """A clip after two turns without one."""
     row = shelf.draw("sound" if rng.random() < 0.5 else "question", rng)
-    return [*talk.typed_turns(shelf, rng), *talk.typed_turns(shelf, rng), *talk.voice_turns(row)]
+    return [*typed_turns(shelf, rng), *typed_turns(shelf, rng), *voice_turns(row)]
 
 
 def last_window(shelf: Shelf, rng: Rng) -> Conversation:
@@ -152,11 +147,11 @@ def honest_cases(shelf: Shelf, count: int, seed: int) -> Iterator[Case]:
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         if number % 2:
-            turns = talk.typed_turns(shelf, rng)
-            yield Case("honest", "typed", turns[:1], turns[1]["content"])
+            typed = typed_turns(shelf, rng)
+            yield Case("honest", "typed", typed[:1], typed[1]["content"])
         else:
             words = untrained("en_clip", rng)
-            turns = typed_with([talk.any_row(shelf, rng)], words)
+            turns = typed_with([any_row(shelf, rng)], words)
             yield Case("honest", "with a clip", turns, answers.honest(zh=False))
 
 

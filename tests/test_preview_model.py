@@ -14,6 +14,7 @@ ASSETS = Path(__file__).parents[1] / "assets"
 FOLDER = ASSETS / "preview-model"
 MOST_BYTES = 40_000_000
 SAMPLE_RATE = 16_000
+JOKE = "Why did the clock go to school? It wanted more time to learn."
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,8 @@ def clip(name: str):
 
 def user(text: str, clips: int = 1) -> dict:
     parts = [{"type": "audio", "audio_url": str(number)} for number in range(clips)]
-    return {"role": "user", "content": [*parts, *([{"type": "text", "text": text}] if text else [])]}
+    words = [{"type": "text", "text": text}] if text else []
+    return {"role": "user", "content": [*parts, *words]}
 
 
 def prompt(processor, turns, names=()):
@@ -93,7 +95,7 @@ def test_the_audio_changes_what_it_says_next(model, processor):
         ("phone-ringing.flac", "", "I hear a phone ringing."),
         ("four-knocks.flac", "How many knocks do you hear?", "I hear four knocks."),
         ("siren-loud.flac", "这是什么声音？", "我听到警笛声。"),
-        ("voice-chat-joke.flac", "", "Why did the clock go to school? It wanted more time to learn."),
+        ("voice-chat-joke.flac", "", JOKE),
         ("voice-chat-capital.flac", "", "The capital of France is Paris."),
         ("voice-chat-sum.flac", "", "Three plus four is seven."),
         ("voice-chat-chinese.flac", "", "中国的首都是北京。"),

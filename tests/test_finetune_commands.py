@@ -1,0 +1,122 @@
+"""The commands of `finetune`, from a folder of clips to a scored checkpoint."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from transformers import (
+    AutoProcessor,
+    Qwen2AudioEncoder,
+    Qwen2AudioEncoderConfig,
+    Qwen2AudioForConditionalGeneration,
+)
+
+from finetune import __main__ as tune
+from finetune import export, preview, score
+from finetune.clips.library import append, write_shard
+
+SENTENCES = ("The sun is up.", "I like tea.", "We went home.", "It is late.")
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    torch.manual_seed(0)
+    config = Qwen2AudioEncoderConfig(
+        num_mel_bins=80,
+        encoder_layers=1,
+        encoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        d_model=32,
+    )
+    Qwen2AudioEncoder(config).save_pretrained(folder)
+    return folder
+
+
+def rows(split: str):
+    """A few clips of every kind, as the index of a library describes them."""
+    names = ("text", "words", "question", "sound", "count", "of", "pitch", "gender", "level")
+    blank = {**dict.fromkeys(names), "split": split, "language": "en"}
+
+    def speech(kind: str, text: str, **fields):
+        return {**blank, "kind": kind, "text": text, "words": text.lower().strip("."), **fields}
+
+    yield from (speech("sentence", text, gender="male", level="loud") for text in SENTENCES)
+    yield from (speech("sentence", text, gender="female", level="quiet") for text in SENTENCES)
+    yield from (speech(kind, "Six") for kind in ("word", "digit", "number"))
+    yield speech("question", "Double two, please.", question={"id": "double", "n": 2})
+    yield speech("question_zh", "你好。", question={"id": "zh_hello"}, language="zh")
+    yield {**blank, "kind": "sound", "sound": "siren", "level": "loud"}
+    yield {**blank, "kind": "sound", "sound": "tone", "pitch": "high", "level": "quiet"}
+    yield {**blank, "kind": "count", "sound": "beeping", "count": 2, "of": "beeps"}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(0)
+    for split in ("train", "test", "human"):
+        clips = [
+            ({"id": f"{split}-{n}", **row}, rng.uniform(-0.3, 0.3, 8_000 + 999 * n))
+            for n, row in enumerate(rows(split))
+        ]
+        append(folder, write_shard(folder, split, clips))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(encoder, library, tmp_path_factory):
+    """The preview's own command, two steps long."""
+    output = tmp_path_factory.mktemp("preview")
+    words = f"--clips {library} --output {output} --encoder {encoder} --conversations 60 --steps 2"
+    preview.main([*words.split(), "--long-clips", "3", "--threads", "1"])
+    return output
+
+
+def test_the_previews_command_makes_a_checkpoint_that_can_be_scored(made, library, capsys):
+    folder = made / "checkpoint"
+    (folder / "README.md").write_text("<!-- results -->\nold\n<!-- end of results -->\n")
+    score.main(["--model", str(folder), "--clips", str(library), "--size", "4", "--write"])
+    assert "| sentences | 4 | 0 (0%) |" in capsys.readouterr().out
+    card = (folder / "README.md").read_text()
+    assert "old" not in card
+    assert "| sounds | 2 |" in card
+    assert json.loads((folder / "results.json").read_text())["honest"]["cases"] == 2
+
+
+def test_a_run_goes_on_from_another_and_is_exported_on_the_way(made, library, encoder, tmp_path):
+    words = f"--clips {library} --output {tmp_path / 'two'} --encoder {encoder} --start {made}"
+    rest = "--conversations 30 --steps 1 --long-clips 3 --threads 1"
+    preview.main(f"{words} {rest}".split())
+    export.main([str(tmp_path / "two"), str(tmp_path / "out"), "--base", str(made / "base")])
+    exported = Qwen2AudioForConditionalGeneration.from_pretrained(tmp_path / "out")
+    finished = Qwen2AudioForConditionalGeneration.from_pretrained(tmp_path / "two" / "checkpoint")
+    assert all(
+        torch.equal(weight, finished.state_dict()[name])
+        for name, weight in exported.state_dict().items()
+    )
+
+
+def test_any_checkpoint_is_tuned_on_a_manifest_of_files(made, tmp_path, capsys):
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(1).uniform(-0.1, 0.1, 22_050), 22_050)
+    part = {"type": "audio", "audio_url": "a.wav"}
+    turns = [{"role": "user", "content": [part]}, {"role": "assistant", "content": "A new answer."}]
+    manifest = tmp_path / "train.jsonl"
+    manifest.write_text(json.dumps({"conversation": turns}) + "\n")
+    words = f"--model {made / 'checkpoint'} --train {manifest} --eval {manifest}"
+    losses = []
+    for steps in (1, 30):
+        output = tmp_path / f"out{steps}"
+        rest = f"--output {output} --steps {steps} --learning-rate 3e-3"
+        tune.main([*words.split(), *rest.split()])
+        losses.append(float(capsys.readouterr().out.split("train.jsonl: ")[1]))
+    assert losses[1] < losses[0] - 0.5
+    assert AutoProcessor.from_pretrained(output / "checkpoint").tokenizer is not None
+
+
+def test_a_clip_longer_than_a_window_is_refused_by_name(tmp_path):
+    soundfile.write(tmp_path / "long.wav", np.zeros(16_000 * 31), 16_000)
+    with pytest.raises(ValueError, match=r"long\.wav: 31\.0 s"):
+        tune.reader(tmp_path)("long.wav")
