@@ -10,6 +10,13 @@
   // Browsers give the microphone only to https pages and to this same machine.
   root.classList.toggle("insecure", !window.isSecureContext);
 
+  // Gives a keyboard its place back; not on a touch screen, where a keyboard would pop up.
+  window.demoFocus = (selector) => {
+    const lost = document.activeElement === document.body || !document.activeElement;
+    if (lost && window.matchMedia("(pointer: fine)").matches)
+      document.querySelector(selector)?.focus({ preventScroll: true });
+  };
+
   // Gradio says the place in the queue in English only, and in a programmer's words.
   const inQueue = (place, size) =>
     chinese ? `排队中：第 ${place} 位，共 ${size} 位` : `Waiting: number ${place} of ${size}`;

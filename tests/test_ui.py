@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ from demo.ui.options import FIELDS, options_of, read_number
 from demo.ui.page import build_page
 from demo.ui.panel import chosen
 from demo.ui.strings import PageError
-from demo.ui.turn import Reply, paced, reply
+from demo.ui.turn import Reply, paced, reply, until_ready
 from tests.sounds import wav
 
 NOTICE = Message({"n": ("Preview.", "预览。")}, "n")
@@ -181,6 +182,21 @@ def test_closing_a_reply_ends_the_engines_work(clip: str):
 def test_a_system_prompt_is_a_turn_of_its_own(clip: str):
     *_, last = reply(past.user_turn("", [clip]), "Be brief.", Options(), Parrot(), Ear())
     assert last.text == "1 sounds, 2 turns"
+
+
+def test_a_turn_waits_for_an_engine_that_is_on_its_way():
+    gate = threading.Event()
+
+    def load(report: Any) -> Parrot:
+        gate.wait(30)
+        return Parrot()
+
+    loading = Loading(load).start()
+    waiting = until_ready(loading)
+    assert next(waiting).phase != "ready"
+    gate.set()
+    loading.wait(30)
+    assert list(waiting) == []
 
 
 def test_pacing_drops_only_what_follows_too_soon():

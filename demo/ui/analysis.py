@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
@@ -20,6 +20,8 @@ from demo.ui.tasks import LANGUAGES, TASKS, prompt
 @dataclass(frozen=True)
 class Box:
     """The analysis tab's entry: clips and words, until they are sent."""
+
+    focus: ClassVar[str] = "#question textarea"
 
     box: gr.MultimodalTextbox
 

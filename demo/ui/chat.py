@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import gradio as gr
 from gradio.components import Component
@@ -38,6 +38,8 @@ BEGINS: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": None}
 
 class Entry(Protocol):
     """Where a tab's turns are made: a microphone, a box."""
+
+    focus: ClassVar[str]  # where it begins, as a selector
 
     @property
     def components(self) -> Sequence[Any]: ...
@@ -196,7 +198,9 @@ def wire(chat: Chat, blocks: gr.Blocks) -> None:
         show_progress="minimal",
         api_visibility="private",
     )
-    answering.then(chat.finish, chat.chatbot, chat.outputs, **QUIET)
+    finished = answering.then(chat.finish, chat.chatbot, chat.outputs, **QUIET)
+    # The entry left the page meanwhile, and a keyboard's focus with it.
+    finished.then(None, js=f"() => window.demoFocus({chat.entry.focus!r})")
     chatbot, outputs = chat.chatbot, chat.outputs
     chat.stop.click(chat.finish, chatbot, outputs, cancels=[answering], **QUIET)
     chatbot.retry(chat.retry, chatbot, outputs, cancels=[answering], **BEGINS)

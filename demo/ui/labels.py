@@ -92,6 +92,8 @@ GRADIO_WORDS: dict[str, str] = {
     "Multimedia input field": "多媒体输入框",
     "Upload a file": "上传文件",
     "Record audio": "录音",
+    "Attach audio": "添加录音",
+    "Clear audio": "清除录音",
     "Start recording": "开始录音",
     "Stop recording": "停止录音",
     "Submit": "发送",

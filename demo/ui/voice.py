@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import gradio as gr
 
@@ -19,6 +19,8 @@ from demo.ui.strings import label
 @dataclass(frozen=True)
 class Microphone:
     """The voice tab's entry; it comes back empty, for the next recording."""
+
+    focus: ClassVar[str] = "#recorder .record-button"
 
     area: gr.Column
     recorder: gr.Audio
