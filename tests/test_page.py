@@ -248,7 +248,7 @@ def test_a_visitor_is_told_the_place_in_the_queue(visit: Visit, served: Served):
     visitor.open("analysis")
     client = Client(served.url, verbose=False)
     long = [{"role": "user", "content": "Tell me everything."}]
-    endless = {name: float(value) for name, value in ENDLESS.items()}
+    endless: dict[str, Any] = {name: float(value) for name, value in ENDLESS.items()}
     jobs = [client.submit(long, **endless, api_name="/generate") for _ in range(12)]
     visitor.ask("这是什么声音？", GLASS)
     expect(visitor.chat("analysis").locator(".progress-text")).to_contain_text(
