@@ -24,7 +24,7 @@
     text
       .replace(/queue: (\d+)\/(\d*)\s*\|/, (_, place, size) => inQueue(place, size || "?"))
       .replace(/processing\s*\|/, "")
-      .replace(/^\s*(\d+\.\d)s$/, (_, seconds) => (chinese ? ` ${seconds} 秒` : ` ${seconds} s`));
+      .replace(/^\s*(\d+\.\d)(?:\/[\d.]+)?s$/, (_, seconds) => (chinese ? ` ${seconds} 秒` : ` ${seconds} s`));
   const reword = (node) => {
     const told = say(node.data);
     if (told !== node.data) node.data = told;

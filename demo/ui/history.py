@@ -43,8 +43,11 @@ def said(text: str) -> History:
 
 
 def note(title: str, kind: str, pending: bool = False, role: str = "assistant") -> dict[str, Any]:
-    """A line of the page's own in the chat; `kind` is what tells the notes apart."""
-    status = {"status": "pending"} if pending else {}
+    """A line of the page's own in the chat; `kind` is what tells the notes apart.
+
+    An error has no status, by which the style sheet knows it.
+    """
+    status = {} if kind == "error" else {"status": "pending" if pending else "done"}
     return {
         "role": role,
         "content": [_words("")],
