@@ -11,8 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from finetune import answers
-from finetune import conversations as talk
+from finetune import answers, pairs
 from finetune.clips.library import Row
 from finetune.rendering import Conversation
 from finetune.shelf import Shelf, audio_part
@@ -100,12 +99,12 @@ def louder(shelf: Shelf, rng: Rng) -> Conversation:
             break
     place = 0 if rows[0]["level"] == "loud" else 1
     words = prompt("louder", False, rng)
-    return [*typed_with(rows, words), assistant(talk.said_of_place(place, "louder", False))]
+    return [*typed_with(rows, words), assistant(pairs.said_of_place(place, "louder", False))]
 
 
 def either_order(shelf: Shelf, rng: Rng) -> Conversation:
     """A voice and a sound in one turn; which sound was it?"""
-    rows = talk.two_kinds(shelf, rng)
+    rows = pairs.two_kinds(shelf, rng)
     place = 0 if not answers.is_speech(rows[0]) else 1
     words = prompt("nth_sound", False, rng, place)
     return [*typed_with(rows, words), assistant(answers.sound(rows[place], False))]

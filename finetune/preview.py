@@ -6,6 +6,7 @@ Run again after a stop, it goes on where it was. The clips come from `python -m 
 """
 
 import argparse
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,8 +64,10 @@ def base_of(
     options: argparse.Namespace, shelf: Shelf
 ) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor]:
     """The untrained model, or the one that the run before this one started from."""
-    folder = (options.start or options.output) / "base"
-    if not (folder / "config.json").exists():
+    folder = options.output / "base"
+    if options.start:
+        shutil.copytree(options.start / "base", folder, dirs_exist_ok=True)
+    elif not (folder / "config.json").exists():
         tokenizer = train_tokenizer(tokenizer_texts(list(shelf.rows.values())), VOCABULARY)
         model, processor = build_base(options.encoder, tokenizer, Shape(), options.seed)
         processor.save_pretrained(folder)

@@ -26,6 +26,7 @@ class Shelf:
         self.kinds: dict[str, list[Row]] = defaultdict(list)
         for row in self.rows.values():
             self.kinds[self._group(row)].append(row)
+        self.kinds["pitched"] = [row for row in self.kinds["sound"] if row["pitch"]]
         rng = np.random.default_rng(seed)
         self.kinds["long"] = [self._long(rng) for _ in range(long_clips)]
 

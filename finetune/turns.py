@@ -19,6 +19,7 @@ from finetune.wordings import pick, prompt, untrained
 Rng = np.random.Generator
 Part = dict[str, Any]
 CHINESE_SHARE = 0.12
+UNABLE_SHARE = 0.05
 TEXT_FIRST_SHARE = 0.12
 HONEST_TASKS = ("translate", "emotion")
 KIND_SHARES = {
@@ -39,8 +40,8 @@ TASKS: dict[str, Callable[[Row, bool], str | None]] = {
     "music": answers.music,
 }
 SPEECH_TASKS = {
-    **{"transcribe": 5, "say": 4, "gender": 2, "level": 1, "length": 1, "sound": 0.5},
-    **{"describe": 1, "music": 0.3, "answer": 0.5, "count": 0.1},
+    **{"transcribe": 8, "say": 4, "gender": 1.5, "level": 1, "length": 0.5, "sound": 0.3},
+    **{"describe": 0.7, "music": 0.2, "answer": 0.5, "count": 0.1},
 }
 QUESTION_TASKS = {"answer": 4, "transcribe": 1, "say": 1, "gender": 0.4, "describe": 0.3}
 SOUND_TASKS = {
@@ -94,7 +95,7 @@ def tasks_for(row: Row) -> dict[str, float]:
 def asked(row: Row, rng: Rng) -> tuple[str, str]:
     """A typed question that fits a clip, and its answer."""
     zh = in_chinese(rng)
-    if rng.random() < 0.1:
+    if rng.random() < UNABLE_SHARE:
         return unable(zh, rng), answers.honest(zh)
     while True:
         task = drawn(tasks_for(row), rng)
