@@ -109,6 +109,16 @@ class LocalEngine:
         request = self._request(conversation, windows, options)
         yield from self._thread.submit(Reply(partial(self._make, request)))
 
+    def prepare(self, conversation: Conversation, windows: Sequence[np.ndarray]) -> None:
+        """Feeds a conversation whose last turn is not finished yet, while nothing else is to do.
+
+        A reply to it then costs only what was added since. Returns at once; what cannot be fed
+        is told when the reply is asked for.
+        """
+        prompt = self._prompt(conversation, windows, ask=False)
+        if len(prompt.ids) <= self.info.context_tokens:
+            self._thread.prepare(partial(self._feed, prompt))
+
     def twin(self) -> "LocalEngine":
         """Another engine over the same model, for a forked process: threads are not forked."""
         return LocalEngine(self._model, self._processor, self.info, Budgets(0, 0))
@@ -135,16 +145,21 @@ class LocalEngine:
         drawn = merged(options, self.info.defaults)
         if not conversation or conversation[-1]["role"] != "user":
             raise LocalError("nothing")
-        with self._preparing:
-            text = self._processor.apply_chat_template(
-                conversation, add_generation_prompt=True, tokenize=False
-            )
-            prompt = build_prompt(text, windows, self._tokenizer, self._audio_id, self._extractor)
+        prompt = self._prompt(conversation, windows)
         tokens = len(prompt.ids)
         room = self.info.context_tokens - tokens
         if room < 1:
             raise self._too_long(tokens)
         return Request(prompt, generation_config(self._base, drawn, room), drawn.seed)
+
+    def _prompt(
+        self, conversation: Conversation, windows: Sequence[np.ndarray], ask: bool = True
+    ) -> Prompt:
+        with self._preparing:
+            text = self._processor.apply_chat_template(
+                conversation, add_generation_prompt=ask, tokenize=False
+            )
+            return build_prompt(text, windows, self._tokenizer, self._audio_id, self._extractor)
 
     @property
     def _extractor(self) -> Any:
@@ -170,6 +185,17 @@ class LocalEngine:
             failure = self._explained(error, request)
         self._free()
         raise failure
+
+    def _feed(self, prompt: Prompt, work: Reply) -> None:
+        try:
+            with stoppable(self._layers, work.stop):
+                entry = self._prefiller.fill(prompt, work.check)
+            self._prefiller.keep(entry, entry.keys)
+        except StoppedError:
+            raise
+        except Exception as error:  # nobody waits for it: the reply itself will say it
+            log.warning("A conversation could not be prepared: %s", type(error).__name__)
+            self._free()
 
     def _free(self) -> None:
         """Gives back what only makes later turns faster: the next request comes first."""

@@ -7,6 +7,7 @@ reply to its reader, stops the maker when the reader goes away, and never lets a
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 
 POLL_SECONDS = 0.05  # how long a reader waits before it yields "", which lets it be closed
@@ -19,8 +20,9 @@ class StoppedError(Exception):
 class Reply:
     """One reply on its way from the inference thread to one reader."""
 
-    def __init__(self, make: Callable[["Reply"], None]) -> None:
+    def __init__(self, make: Callable[["Reply"], None], spare: bool = False) -> None:
         self._make = make
+        self.spare = spare  # nobody reads it, and any other reply comes first
         self._pieces: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
         self.stop = threading.Event()
 
@@ -45,6 +47,10 @@ class Reply:
         else:
             self._pieces.put(None)
 
+    def again(self) -> "Reply":
+        """The same work, to be begun once more."""
+        return Reply(self._make, self.spare)
+
     def fail(self, error: Exception) -> None:
         """Ends the reply with `error`: now if it waits, else as soon as its making has ended."""
         self._pieces.put(error)
@@ -68,12 +74,16 @@ class Reply:
 
 
 class InferenceThread:
-    """Makes replies one at a time, in the order they were asked for."""
+    """Makes replies one at a time, in the order they were asked for.
+
+    When none waits it does spare work, which the next reply to come interrupts.
+    """
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._open: list[Reply] = []  # waiting or being made
+        self._changed = threading.Condition()
+        self._waiting: deque[Reply] = deque()
+        self._spare: deque[Reply] = deque()
+        self._running: Reply | None = None
         self._closed: Exception | None = None
         self.idle = threading.Event()
         self.idle.set()
@@ -82,28 +92,50 @@ class InferenceThread:
 
     def submit(self, reply: Reply) -> Iterator[str]:
         """Queues `reply` and returns its reader; after `close` it fails with the error given."""
-        with self._lock:
-            if self._closed:
-                raise self._closed
-            self._open.append(reply)
-            self.idle.clear()
-            self._waiting.put(reply)
+        with self._changed:
+            self._queue(reply, self._waiting)
+            if self._running and self._running.spare:
+                self._running.stop.set()
         return reply.read()
+
+    def prepare(self, work: Callable[[Reply], None]) -> None:
+        """Queues work that nobody waits for; what interrupts it lets it go on afterwards."""
+        with self._changed:
+            self._queue(Reply(work, spare=True), self._spare)
 
     def close(self, error: Exception) -> None:
         """Ends every reply with `error` and then the thread; returns when it has ended."""
-        with self._lock:
+        with self._changed:
             if self._closed is None:
                 self._closed = error
-                for reply in self._open:
+                for reply in [*self._waiting, *([self._running] if self._running else [])]:
                     reply.fail(error)
-                self._waiting.put(None)
+                self._spare.clear()
+                self._changed.notify()
         self._thread.join()
 
+    def _queue(self, reply: Reply, line: "deque[Reply]") -> None:
+        if self._closed:
+            raise self._closed
+        line.append(reply)
+        self.idle.clear()
+        self._changed.notify()
+
     def _work(self) -> None:
-        while (reply := self._waiting.get()) is not None:
+        while (reply := self._next()) is not None:
             reply.run()
-            with self._lock:
-                self._open.remove(reply)
-                if not self._open:
+            with self._changed:
+                self._running = None
+                if reply.spare and reply.stop.is_set() and not self._closed:
+                    self._spare.appendleft(reply.again())
+                if not self._waiting and not self._spare:
                     self.idle.set()
+
+    def _next(self) -> Reply | None:
+        """What to do now; waits for it, and is None once the thread is closed and all is ended."""
+        with self._changed:
+            while not (self._waiting or self._spare or self._closed):
+                self._changed.wait()
+            line = self._waiting or self._spare
+            self._running = line.popleft() if line else None
+            return self._running

@@ -56,5 +56,8 @@ class ForkingEngine:
                     raise piece
                 yield piece
 
+    def prepare(self, conversation: Conversation, windows: Sequence[np.ndarray]) -> None:
+        """Does nothing: what a forked process prepares ends with it."""
+
     def close(self) -> None:
         self._engine.close()

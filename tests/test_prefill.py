@@ -3,6 +3,7 @@
 On a small model with random weights: its replies hang on every number, and it is fast.
 """
 
+import copy
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,6 +25,9 @@ from demo.local import LocalEngine
 from demo.prefill import Budgets
 from demo.stores import ClipStore, Prefix, PrefixStore, cache_bytes
 
+Small = tuple[Any, Any, Any]
+"""The engine's model, the processor, and the same model for plain Transformers."""
+
 RATE = 16_000
 GREEDY = Options(max_new_tokens=6, temperature=0.0, top_p=1.0, top_k=50, repetition_penalty=1.0)
 SAMPLED = replace(GREEDY, temperature=0.9, top_p=0.8, repetition_penalty=1.3, seed=7)
@@ -31,7 +35,7 @@ TINY = Budgets(clips=20_000, conversations=150_000)  # two clips, one short conv
 
 
 @pytest.fixture(scope="module")
-def small() -> tuple[Any, Any]:
+def small() -> Small:
     """A model of random weights in the preview's shape, but thinner; and its processor."""
     torch.manual_seed(0)
     config: Any = AutoConfig.from_pretrained(PREVIEW)
@@ -42,28 +46,29 @@ def small() -> tuple[Any, Any]:
     text.intermediate_size, text.num_hidden_layers = 96, 2
     text.layer_types, text.initializer_range = ["full_attention"] * 2, 0.3
     model = Qwen2AudioForConditionalGeneration(config).eval()
-    return model, AutoProcessor.from_pretrained(PREVIEW)
+    # Plain Transformers gets weights of its own: the engine stops its model by hooks in it.
+    return model, AutoProcessor.from_pretrained(PREVIEW), copy.deepcopy(model)
 
 
-def build(small: tuple[Any, Any], budgets: Budgets) -> LocalEngine:
+def build(small: Small, budgets: Budgets) -> LocalEngine:
     info = EngineInfo("small", "cpu", "float32", 8192, False, GREEDY)
     return LocalEngine(small[0], small[1], info, budgets)
 
 
 @pytest.fixture(scope="module")
-def roomy(small: tuple[Any, Any]) -> Iterator[LocalEngine]:
+def roomy(small: Small) -> Iterator[LocalEngine]:
     with closing(build(small, Budgets())) as engine:
         yield engine
 
 
 @pytest.fixture(scope="module")
-def tight(small: tuple[Any, Any]) -> Iterator[LocalEngine]:
+def tight(small: Small) -> Iterator[LocalEngine]:
     with closing(build(small, TINY)) as engine:
         yield engine
 
 
 @pytest.fixture(scope="module")
-def without(small: tuple[Any, Any]) -> Iterator[LocalEngine]:
+def without(small: Small) -> Iterator[LocalEngine]:
     with closing(build(small, Budgets(0, 0))) as engine:
         yield engine
 
@@ -95,9 +100,9 @@ def asked(turns: list[tuple[Turn, str]]) -> tuple[Conversation, list[np.ndarray]
     return conversation[:-1], windows
 
 
-def plain_ids(small: tuple[Any, Any], turns: list[tuple[Turn, str]], options: Options) -> list[int]:
+def plain_ids(small: Small, turns: list[tuple[Turn, str]], options: Options) -> list[int]:
     """The reply's tokens by plain Transformers, everything computed anew."""
-    model, processor = small
+    _, processor, model = small
     conversation, windows = asked(turns)
     text = processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
     given_sound = {"audio": windows, "sampling_rate": RATE} if windows else {}
@@ -144,7 +149,7 @@ ACTION = st.one_of(
 def test_any_conversation_gets_the_replies_of_plain_transformers(
     store: str,
     request: pytest.FixtureRequest,
-    small: tuple[Any, Any],
+    small: Small,
     actions: list[tuple[str, Any]],
     options: Options,
 ) -> None:
@@ -164,32 +169,74 @@ def test_any_conversation_gets_the_replies_of_plain_transformers(
             case "stop":
                 with closing(engine.stream(*asked(here), options)) as pieces:  # type: ignore[type-var]
                     next(pieces)
+                assert engine.idle.wait(20)  # it may have been drawing its last token
         expected = plain_ids(small, here, options)
         assert engine_ids(engine, here, options) == expected
         text = small[1].decode(expected, skip_special_tokens=True)
         here = [*here[:-1], (here[-1][0], text)]
 
 
-def test_a_longer_conversation_feeds_only_what_is_new(
-    small: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fed: list[int] = []
+@pytest.fixture
+def fed(small: Small, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many positions each prefill step feeds to the decoder, as they come."""
+    counts: list[int] = []
     decoder = small[0].model.language_model
     forward = decoder.forward
 
     def counting(*args: Any, **kwargs: Any) -> Any:
-        fed.append(kwargs["inputs_embeds"].shape[1])
+        if kwargs.get("inputs_embeds") is not None and kwargs["inputs_embeds"].shape[1] > 1:
+            counts.append(kwargs["inputs_embeds"].shape[1])
         return forward(*args, **kwargs)
 
-    first = [(Turn(((1, 100),), "What is it?"), "")]
+    monkeypatch.setattr(decoder, "forward", counting)
+    return counts
+
+
+def test_a_longer_conversation_feeds_only_what_is_new(small: Small, fed: list[int]) -> None:
+    first = Turn(((1, 100),), "What is it?")
     with closing(build(small, Budgets())) as engine:
-        reply = small[1].decode(engine_ids(engine, first, GREEDY), skip_special_tokens=True)
-        monkeypatch.setattr(decoder, "forward", counting)
-        engine_ids(engine, [(first[0][0], reply), (Turn((), "And now?"), "")], GREEDY)
-    assert sum(fed) < 60  # the clip alone is 250
+        reply = small[1].decode(engine_ids(engine, [(first, "")], GREEDY), skip_special_tokens=True)
+        assert sum(fed) > 250  # the clip alone is so many
+        fed.clear()
+        engine_ids(engine, [(first, reply), (Turn((), "And now?"), "")], GREEDY)
+    assert 0 < sum(fed) < 60
 
 
-def test_clips_of_equal_length_are_told_apart(small: tuple[Any, Any], roomy: LocalEngine) -> None:
+def test_a_prepared_clip_is_not_fed_again(small: Small, fed: list[int]) -> None:
+    turns = [(Turn(((6, 100),), "What do you hear?"), "")]
+    expected = plain_ids(small, turns, GREEDY)
+    with closing(build(small, Budgets())) as engine:
+        fed.clear()
+        engine.prepare(*asked([(Turn(((6, 100),), ""), "")]))
+        assert engine.idle.wait(20)
+        assert sum(fed) > 250
+        fed.clear()
+        assert engine_ids(engine, turns, GREEDY) == expected
+    assert 0 < sum(fed) < 40
+
+
+def test_a_reply_comes_before_what_is_prepared(small: Small) -> None:
+    ahead = [(Turn(((7, 290), (8, 290), (9, 290)), "Which?"), "")]
+    turns = [(Turn(((1, 10),), "What is it?"), "")]
+    expected = plain_ids(small, turns, GREEDY)
+    with closing(build(small, Budgets())) as engine:
+        engine.prepare(*asked(ahead))
+        engine.prepare(*asked(ahead))
+        assert engine_ids(engine, turns, GREEDY) == expected
+        assert not engine.idle.is_set()  # what was prepared goes on afterwards
+        assert engine.idle.wait(20)
+        assert engine_ids(engine, ahead, GREEDY) == plain_ids(small, ahead, GREEDY)
+
+
+def test_closing_drops_what_is_prepared(small: Small) -> None:
+    engine = build(small, Budgets())
+    engine.prepare(*asked([(Turn(((7, 290), (8, 290)), "Which?"), "")]))
+    engine.close()
+    with pytest.raises(Exception, match="shut down"):
+        engine.prepare(*asked([(Turn((), "Hello"), "")]))
+
+
+def test_clips_of_equal_length_are_told_apart(small: Small, roomy: LocalEngine) -> None:
     one, other = ([(Turn(((seed, 50),), "What is it?"), "")] for seed in (11, 12))
     assert engine_ids(roomy, one, GREEDY) == plain_ids(small, one, GREEDY)
     assert engine_ids(roomy, other, GREEDY) == plain_ids(small, other, GREEDY)
@@ -197,7 +244,7 @@ def test_clips_of_equal_length_are_told_apart(small: tuple[Any, Any], roomy: Loc
 
 
 def test_an_exception_in_mid_prefill_leaves_the_next_reply_right(
-    small: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+    small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = [(Turn(((3, 150), (4, 100)), "Which?"), "")]
     expected = plain_ids(small, turns, GREEDY)
@@ -218,10 +265,8 @@ def test_an_exception_in_mid_prefill_leaves_the_next_reply_right(
 
 
 @pytest.mark.parametrize("samples", [1700, 16_000, 16_159, 52_345, 479_000, 480_000])
-def test_a_clips_own_frames_give_what_the_padded_window_gives(
-    small: tuple[Any, Any], samples: int
-) -> None:
-    model, processor = small
+def test_a_clips_own_frames_give_what_the_padded_window_gives(small: Small, samples: int) -> None:
+    _, processor, model = small
     window = sound((5, 1 + samples // 1600))[:samples]
     extracted = processor.feature_extractor(
         window, sampling_rate=RATE, return_attention_mask=True, return_tensors="pt"
@@ -254,7 +299,7 @@ def test_the_clip_store_forgets_what_was_used_longest_ago() -> None:
 
 
 def test_a_prefix_store_keeps_to_its_budget_and_never_gives_all_away(
-    small: tuple[Any, Any],
+    small: Small,
 ) -> None:
     embeds = torch.zeros(1, 10, 64)
     cache = small[0].model.language_model(inputs_embeds=embeds, use_cache=True).past_key_values
