@@ -23,6 +23,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 800}},
     "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
 }
+NO_FAKE_MICROPHONE = "#recorder .mic-select { display: none !important; }"
 SCHEMES = ("light", "dark")
 
 
@@ -48,14 +49,12 @@ def photograph(browser: Browser, url: str, name: str, **context: Any) -> None:
     visitor.answer(
         "analysis", lambda: visitor.ask("What is that sound?", CLIPS / "glass-breaking.flac")
     )
-    visitor.answer(
-        "analysis", lambda: visitor.ask("What does the person say?", CLIPS / "man-table.flac")
-    )
     shoot(visitor, f"analysis-{name}")
     visitor.close()
 
 
 def shoot(visitor: Visitor, name: str) -> None:
+    visitor.page.add_style_tag(content=NO_FAKE_MICROPHONE)
     visitor.page.mouse.move(1, 1)
     visitor.page.evaluate("() => { document.activeElement.blur(); window.scrollTo(0, 0); }")
     visitor.page.wait_for_timeout(SECONDS)

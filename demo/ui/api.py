@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 from gradio.events import api
 
 from demo.conversation import check
@@ -68,6 +69,20 @@ def _build_chat(kit: Kit) -> None:
             for text in _texts(replies):
                 yield text, [*asked, *said(text)]
 
+    inputs, text, button = _hidden_parts()
+    state = gr.State([])
+    button.click(
+        chat,
+        [*inputs, state],
+        [text, state],
+        api_name="chat",
+        concurrency_id=MODEL,
+        concurrency_limit=1,
+    )
+
+
+def _hidden_parts() -> tuple[list[Component], gr.Textbox, gr.Button]:
+    """What `/chat` takes, what it gives, and what an event of it hangs on; never on the page."""
     with gr.Row(visible=False):
         message = gr.MultimodalTextbox(
             label="message", file_count="multiple", file_types=SOUNDS, visible=False
@@ -76,15 +91,7 @@ def _build_chat(kit: Kit) -> None:
         numbers = [gr.Number(value=None, label=name, visible=False) for name in FIELDS]
         text = gr.Textbox(label="reply", visible=False)
         button = gr.Button(visible=False)
-    state = gr.State([])
-    button.click(
-        chat,
-        [message, system, *numbers, state],
-        [text, state],
-        api_name="chat",
-        concurrency_id=MODEL,
-        concurrency_limit=1,
-    )
+    return [message, system, *numbers], text, button
 
 
 def _build_generate(kit: Kit) -> None:

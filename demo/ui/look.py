@@ -69,6 +69,49 @@ PINE = colors.Color(
 )
 
 
+COLOURS = {
+    "body_background_fill": "*neutral_50",
+    "body_background_fill_dark": "*neutral_950",
+    "body_text_color": "*neutral_900",
+    "body_text_color_dark": "*neutral_100",
+    "body_text_color_subdued": "*neutral_500",
+    "body_text_color_subdued_dark": "*neutral_400",
+    "background_fill_primary": "white",
+    "background_fill_primary_dark": "*neutral_900",
+    "background_fill_secondary": "*neutral_100",
+    "background_fill_secondary_dark": "*neutral_800",
+    "block_background_fill": "transparent",
+    "block_background_fill_dark": "transparent",
+    "block_border_width": "0px",
+    "block_shadow": "none",
+    "block_label_text_color": "*neutral_600",
+    "block_label_text_color_dark": "*neutral_300",
+    "block_title_text_weight": "500",
+    "input_background_fill": "white",
+    "input_background_fill_dark": "*neutral_900",
+    "input_border_color": "*neutral_300",
+    "input_border_color_dark": "*neutral_700",
+    "input_border_width": "1px",
+    "input_placeholder_color": "*neutral_500",
+    "input_placeholder_color_dark": "*neutral_400",
+    "button_primary_background_fill": "*primary_600",
+    "button_primary_background_fill_hover": "*primary_700",
+    "button_primary_background_fill_dark": "*primary_400",
+    "button_primary_text_color": "white",
+    "button_primary_text_color_dark": "*neutral_950",
+    "button_secondary_background_fill": "white",
+    "button_secondary_background_fill_dark": "*neutral_900",
+    "button_secondary_border_color": "*neutral_300",
+    "button_secondary_border_color_dark": "*neutral_700",
+    "button_border_width": "1px",
+    "color_accent": "*primary_600",
+    "color_accent_soft": "*primary_50",
+    "color_accent_soft_dark": "*neutral_800",
+    "link_text_color": "*primary_600",
+    "link_text_color_dark": "*primary_300",
+}
+
+
 class Calm(Base):
     """Paper and ink, and one green."""
 
@@ -84,47 +127,7 @@ class Calm(Base):
             font_mono=[fonts.Font(name) for name in MONO],
         )
         self.name = "calm"
-        self.set(
-            body_background_fill="*neutral_50",
-            body_background_fill_dark="*neutral_950",
-            body_text_color="*neutral_900",
-            body_text_color_dark="*neutral_100",
-            body_text_color_subdued="*neutral_500",
-            body_text_color_subdued_dark="*neutral_400",
-            background_fill_primary="white",
-            background_fill_primary_dark="*neutral_900",
-            background_fill_secondary="*neutral_100",
-            background_fill_secondary_dark="*neutral_800",
-            block_background_fill="transparent",
-            block_background_fill_dark="transparent",
-            block_border_width="0px",
-            block_shadow="none",
-            block_label_text_color="*neutral_600",
-            block_label_text_color_dark="*neutral_300",
-            block_title_text_weight="500",
-            input_background_fill="white",
-            input_background_fill_dark="*neutral_900",
-            input_border_color="*neutral_300",
-            input_border_color_dark="*neutral_700",
-            input_border_width="1px",
-            input_placeholder_color="*neutral_500",
-            input_placeholder_color_dark="*neutral_400",
-            button_primary_background_fill="*primary_600",
-            button_primary_background_fill_hover="*primary_700",
-            button_primary_background_fill_dark="*primary_400",
-            button_primary_text_color="white",
-            button_primary_text_color_dark="*neutral_950",
-            button_secondary_background_fill="white",
-            button_secondary_background_fill_dark="*neutral_900",
-            button_secondary_border_color="*neutral_300",
-            button_secondary_border_color_dark="*neutral_700",
-            button_border_width="1px",
-            color_accent="*primary_600",
-            color_accent_soft="*primary_50",
-            color_accent_soft_dark="*neutral_800",
-            link_text_color="*primary_600",
-            link_text_color_dark="*primary_300",
-        )
+        self.set(**COLOURS)
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:
