@@ -45,7 +45,7 @@ def launch(playwright: Playwright, microphone: Path) -> Browser:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
-    flags = ["--model", "preview", "--dtype", "float32"]
+    flags = ["--model", "preview", "--dtype", "float32", "--mcp"]
     likes = folder / "likes.jsonl"
     with serving(folder / "log", *flags, "--feedback-file", str(likes)) as app:
         yield app

@@ -5,7 +5,6 @@ import base64
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,9 @@ from tests.sounds import wav
 GREEDY = {"max_new_tokens": 48, "temperature": 0, "repetition_penalty": 1.0}
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    log = tmp_path_factory.mktemp("app") / "log"
-    with serving(log, "--model", "preview", "--dtype", "float32", "--mcp") as served:
-        yield served
-
-
 @pytest.fixture
-def client(app: Served) -> Client:
-    return Client(app.url, verbose=False)
+def client(served: Served) -> Client:
+    return Client(served.url, verbose=False)
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +80,12 @@ def test_chat_keeps_the_conversation_of_its_client(client: Client, card: ModelCa
     assert second == card.reply(conversation, 48)
 
 
-def test_two_clients_never_share_a_conversation(app: Served, clip: str):
-    one, other = Client(app.url, verbose=False), Client(app.url, verbose=False)
+def test_two_clients_never_share_a_conversation(served: Served, clip: str):
+    one, other = Client(served.url, verbose=False), Client(served.url, verbose=False)
     asked = {"text": "What was the first sound?", "files": []}
     alone = other.predict(asked, **GREEDY, api_name="/chat")
     one.predict({"text": "", "files": [handle_file(clip)]}, **GREEDY, api_name="/chat")
-    again = Client(app.url, verbose=False).predict(asked, **GREEDY, api_name="/chat")
+    again = Client(served.url, verbose=False).predict(asked, **GREEDY, api_name="/chat")
     assert again == alone
 
 
@@ -140,13 +132,13 @@ def test_the_app_answers_after_an_error(client: Client, clip: str, tmp_path: Pat
     assert client.predict({"text": "", "files": [handle_file(clip)]}, **GREEDY, api_name="/chat")
 
 
-def test_the_log_holds_nothing_that_a_user_said(app: Served, client: Client, clip: str):
+def test_the_log_holds_nothing_that_a_user_said(served: Served, client: Client, clip: str):
     secret = "The password is xyzzy-plugh."
     client.predict({"text": secret, "files": [handle_file(clip)]}, **GREEDY, api_name="/chat")
     with pytest.raises(AppError):
         client.predict([turn("/xyzzy-plugh", secret)], **GREEDY, api_name="/generate")
-    assert "xyzzy-plugh" not in app.log
-    assert "Traceback" not in app.log
+    assert "xyzzy-plugh" not in served.log
+    assert "Traceback" not in served.log
 
 
 def test_both_endpoints_are_documented_and_nothing_else(client: Client):
@@ -156,10 +148,10 @@ def test_both_endpoints_are_documented_and_nothing_else(client: Client):
     assert not described["unnamed_endpoints"]
 
 
-def test_mcp_serves_generate_as_a_tool(app: Served, client: Client, clip: str):
+def test_mcp_serves_generate_as_a_tool(served: Served, client: Client, clip: str):
     data = "data:audio/wav;base64," + base64.b64encode(Path(clip).read_bytes()).decode()
     conversation = [turn(data, "What is that sound?")]
-    answer = asyncio.run(call_tool(app.url, {"conversation": conversation, **GREEDY}))
+    answer = asyncio.run(call_tool(served.url, {"conversation": conversation, **GREEDY}))
     assert answer == client.predict(conversation, **GREEDY, api_name="/generate")
 
 

@@ -75,7 +75,10 @@ def shelf():
         spoken("q", "What is two plus two?", "question", question={"id": "add", "a": 2, "b": 2})
     ]
     rows += [spoken("z", "你好。", "question_zh", question={"id": "zh_hello"}, language="zh")]
-    rows += [row("x", "sound", sound="siren", level="loud", pitch="high"), row("y", "silence", sound="silence")]
+    rows += [
+        row("x", "sound", sound="siren", level="loud", pitch="high"),
+        row("y", "silence", sound="silence"),
+    ]
     rows += [row(f"c{n}", "count", sound="beeping", count=n, of="beeps") for n in (1, 3)]
     return Shelf(rows, seed=1, long_clips=5)
 
