@@ -27,6 +27,8 @@ class Echo:
     ) -> Iterator[str]:
         yield "echo"
 
+    def prepare(self, conversation: Any, windows: Any) -> None: ...
+
     def close(self) -> None:
         self.closed = True
 

@@ -48,6 +48,8 @@ class Parrot:
         finally:
             self.ended = True
 
+    def prepare(self, conversation: Any, windows: Any) -> None: ...
+
     def close(self) -> None: ...
 
 
