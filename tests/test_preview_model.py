@@ -94,19 +94,50 @@ def test_the_audio_changes_what_it_says_next(model, processor):
         ("glass-breaking.flac", "What's that sound?", "I hear glass breaking."),
         ("phone-ringing.flac", "", "I hear a phone ringing."),
         ("four-knocks.flac", "How many knocks do you hear?", "I hear four knocks."),
-        ("siren-loud.flac", "这是什么声音？", "我听到警笛声。"),
         ("voice-chat-joke.flac", "", JOKE),
-        ("voice-chat-capital.flac", "", "The capital of France is Paris."),
-        ("voice-chat-sum.flac", "", "Three plus four is seven."),
         ("voice-chat-chinese.flac", "", "中国的首都是北京。"),
-        ("woman-visit.flac", "Is the speaker a man or a woman?", "It is a woman."),
     ],
 )
 def test_it_answers_about_the_example_clips(model, processor, name, question, expected):
     assert reply(model, processor, [user(question)], [name]) == expected
 
 
-def test_it_remembers_the_first_clip(model, processor):
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["woman-visit.flac", "siren-loud.flac"], "I hear a siren."),
+        (["man-table.flac", "glass-breaking.flac"], "I hear glass breaking."),
+        (["man-table.flac", "woman-visit.flac", "phone-ringing.flac"], "I hear a phone ringing."),
+    ],
+)
+def test_it_finds_the_sound_that_follows_speech_in_one_turn(model, processor, names, expected):
+    turns = [user("What do you hear at the end?", clips=len(names))]
+    assert reply(model, processor, turns, names) == expected
+
+
+@pytest.mark.xfail(strict=True, reason="known mistakes of the preview, named in its model card")
+@pytest.mark.parametrize(
+    ("name", "question", "expected"),
+    [
+        ("siren-loud.flac", "这是什么声音？", "我听到警笛声。"),
+        ("voice-chat-capital.flac", "", "The capital of France is Paris."),
+        ("voice-chat-sum.flac", "", "Three plus four is seven."),
+        ("woman-visit.flac", "Is the speaker a man or a woman?", "It is a woman."),
+    ],
+)
+def test_it_should_one_day_answer(model, processor, name, question, expected):
+    assert reply(model, processor, [user(question)], [name]) == expected
+
+
+@pytest.mark.xfail(strict=True, reason="known mistakes of the preview, named in its model card")
+def test_it_should_one_day_tell_two_sounds_in_one_turn_apart(model, processor):
+    turns = [user("What do you hear at the end?", clips=2)]
+    names = ["siren-loud.flac", "glass-breaking.flac"]
+    assert reply(model, processor, turns, names) == "I hear glass breaking."
+
+
+@pytest.mark.xfail(strict=True, reason="known mistakes of the preview, named in its model card")
+def test_it_should_one_day_remember_the_first_clip(model, processor):
     turns = [
         user(""),
         {"role": "assistant", "content": "I hear glass breaking."},
