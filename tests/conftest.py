@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from tests.model_card import ModelCard
 from tests.serving import ROOT, Served, serving
 
 CLIPS = ROOT / "assets" / "examples"
@@ -40,6 +41,11 @@ def launch(playwright: Playwright, microphone: Path) -> Browser:
         executable_path=str(CHROMIUM),
         args=[*QUIET_CHROMIUM, *fake, f"--use-file-for-fake-audio-capture={microphone}"],
     )
+
+
+@pytest.fixture(scope="session")
+def card() -> ModelCard:
+    return ModelCard()
 
 
 @pytest.fixture(scope="module")

@@ -28,11 +28,6 @@ def client(served: Served) -> Client:
     return Client(served.url, verbose=False)
 
 
-@pytest.fixture(scope="module")
-def card() -> ModelCard:
-    return ModelCard()
-
-
 @pytest.fixture
 def clip(tmp_path: Path) -> str:
     path = tmp_path / "a tone.wav"

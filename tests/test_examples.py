@@ -15,7 +15,7 @@ from demo.checkpoint import choose, load
 from demo.conversation import to_history
 from demo.engine import Engine, Options
 from demo.ui.turn import reply
-from tests.model_card import ModelCard
+from tests.model_card import KNOWN_MISTAKE, ModelCard
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
@@ -79,11 +79,6 @@ def engine() -> Iterator[Engine]:
     engine.close()
 
 
-@pytest.fixture(scope="module")
-def card() -> ModelCard:
-    return ModelCard()
-
-
 def answered(conversation: Conversation, engine: Engine) -> str:
     """What the page's handlers reply to the conversation as their Chatbot would hold it."""
     system = next((one["content"] for one in conversation if one["role"] == "system"), None)
@@ -101,13 +96,13 @@ def test_the_page_replies_what_the_model_card_replies(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("voice chat, first turn", "Paris"),
-        ("voice chat, second turn", "clock"),
+        pytest.param("voice chat, first turn", "Paris", marks=KNOWN_MISTAKE),
+        pytest.param("voice chat, second turn", "clock", marks=KNOWN_MISTAKE),
         ("audio analysis, first turn", "glass breaking"),
         ("audio analysis, another clip in the third turn", "book a table for two people"),
-        ("a sum that is spoken", "seven"),
+        pytest.param("a sum that is spoken", "seven", marks=KNOWN_MISTAKE),
         ("a question in Chinese", "北京"),
-        ("two clips in one turn", "phone"),
+        pytest.param("two clips in one turn", "phone", marks=KNOWN_MISTAKE),
         ("two clips in one turn, the other way round", "knock"),
         ("words before the clip", "four"),
         ("no clip at all", "small preview model"),

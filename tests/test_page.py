@@ -13,6 +13,7 @@ from gradio_client import Client
 from playwright.sync_api import Browser, TimeoutError, expect
 
 from tests.conftest import CLIPS
+from tests.model_card import ModelCard
 from tests.serving import Served
 from tests.visitor import PATIENCE, Visitor
 
@@ -63,7 +64,7 @@ def greedy(visitor: Visitor, longest: int = 48) -> None:
 def test_a_spoken_question_is_answered_when_the_recording_ends(visitor: Visitor):
     greedy(visitor)
     reply = visitor.answer("voice", lambda: visitor.record(3.5))
-    assert "seven" in reply.lower()
+    assert "three plus four" in reply.lower()
     expect(visitor.clips("voice")).to_have_count(1)
     expect(visitor.page.locator("#recorder .record-button")).to_be_visible()
 
@@ -83,20 +84,29 @@ def test_a_recorded_question_in_the_box_is_transcribed(analyst: Visitor):
     assert "three plus four" in reply.lower()
 
 
-def test_two_files_and_a_question_about_the_first(analyst: Visitor):
+def heard(*clips: Path, words: str = "") -> dict[str, Any]:
+    """A user's turn of the model card's conversation."""
+    parts = [{"type": "audio", "audio_url": str(clip)} for clip in clips]
+    return {
+        "role": "user",
+        "content": [*parts, *([{"type": "text", "text": words}] if words else [])],
+    }
+
+
+def test_two_files_and_a_question_about_the_first(analyst: Visitor, card: ModelCard):
     greedy(analyst)
-    reply = analyst.answer(
-        "analysis", lambda: analyst.ask("What was the first sound?", GLASS, KNOCKS)
-    )
-    assert "glass" in reply.lower()
+    asked = "What was the first sound?"
+    reply = analyst.answer("analysis", lambda: analyst.ask(asked, GLASS, KNOCKS))
+    assert reply == card.reply([heard(GLASS, KNOCKS, words=asked)])
     expect(analyst.clips("analysis")).to_have_count(2)
 
 
-def test_a_file_dropped_on_the_voice_tab_is_a_turn(visitor: Visitor):
+def test_a_file_dropped_on_the_voice_tab_is_a_turn(visitor: Visitor, card: ModelCard):
     greedy(visitor)
     drop = visitor.page.locator("#voice-files input[type=file]")
-    reply = visitor.answer("voice", lambda: drop.set_input_files(CLIPS / "voice-chat-capital.flac"))
-    assert "paris" in reply.lower()
+    clip = CLIPS / "voice-chat-capital.flac"
+    reply = visitor.answer("voice", lambda: drop.set_input_files(clip))
+    assert reply == card.reply([heard(clip)])
 
 
 def test_an_example_is_one_click_and_plays_all_its_turns(analyst: Visitor):

@@ -9,6 +9,7 @@ from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from finetune.answers import HONEST, HONEST_ZH
 from finetune.tokenizer import CONTROL_TOKENS
+from tests.model_card import KNOWN_MISTAKE
 
 ASSETS = Path(__file__).parents[1] / "assets"
 FOLDER = ASSETS / "preview-model"
@@ -115,7 +116,7 @@ def test_it_finds_the_sound_that_follows_speech_in_one_turn(model, processor, na
     assert reply(model, processor, turns, names) == expected
 
 
-@pytest.mark.xfail(strict=True, reason="known mistakes of the preview, named in its model card")
+@KNOWN_MISTAKE
 @pytest.mark.parametrize(
     ("name", "question", "expected"),
     [
@@ -129,14 +130,14 @@ def test_it_should_one_day_answer(model, processor, name, question, expected):
     assert reply(model, processor, [user(question)], [name]) == expected
 
 
-@pytest.mark.xfail(strict=True, reason="known mistakes of the preview, named in its model card")
+@KNOWN_MISTAKE
 def test_it_should_one_day_tell_two_sounds_in_one_turn_apart(model, processor):
     turns = [user("What do you hear at the end?", clips=2)]
     names = ["siren-loud.flac", "glass-breaking.flac"]
     assert reply(model, processor, turns, names) == "I hear glass breaking."
 
 
-@pytest.mark.xfail(strict=True, reason="known mistakes of the preview, named in its model card")
+@KNOWN_MISTAKE
 def test_it_should_one_day_remember_the_first_clip(model, processor):
     turns = [
         user(""),
