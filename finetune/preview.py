@@ -25,6 +25,7 @@ from finetune.encoding import fill
 from finetune.export import save
 from finetune.features import Listener
 from finetune.manifest import Manifest, write_manifest
+from finetune.masking import Masking
 from finetune.rendering import Conversation
 from finetune.shelf import Shelf, read
 from finetune.store import FeatureStore
@@ -93,7 +94,7 @@ def heard(
 
 def student_of(options: argparse.Namespace, model: Qwen2AudioForConditionalGeneration) -> Student:
     """What is trained, its second task's head included where a run before this one had it."""
-    student = Student(model, compiled=options.compile)
+    student = Student(model, compiled=options.compile, masking=Masking())
     if options.start:
         last = get_last_checkpoint(str(options.start / "run"))
         if last is None:

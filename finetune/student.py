@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import Qwen2AudioForConditionalGeneration, Qwen2Model
 
+from finetune.masking import Masking
 from finetune.rendering import IGNORED
 
 Batch = dict[str, torch.Tensor]
@@ -40,7 +41,7 @@ class Student(nn.Module):
     """A model and the head of its second task.
 
     `forward` takes a batch of `collating.FeatureCollator` and gives the losses; `ctc_weight` 0
-    leaves the second task out.
+    leaves the second task out, and without `masking` nothing is hidden in training.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Student(nn.Module):
         ctc_layer: int = 3,
         ctc_weight: float = 0.5,
         compiled: bool = False,
+        masking: Masking | None = None,
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.masking = model, masking
         self.ctc_layer, self.ctc_weight = ctc_layer, ctc_weight
         self.blank, width = model.lm_head.weight.shape
         self.ctc = nn.Linear(width, self.blank + 1)
@@ -73,9 +75,13 @@ class Student(nn.Module):
         `clip_frames` how many belong to each; `transcripts` the clips' texts end to end.
         """
         heard = input_ids == self.model.config.audio_token_id
-        hidden, tapped = self.decode(
-            self.model.model.language_model, self._embed(input_ids, heard, features), self.ctc_layer
-        )
+        words = self.model.get_input_embeddings()(input_ids)
+        if self.masking and self.training:
+            speech = (transcript_lengths > 0).repeat_interleave(clip_frames)
+            features = self.masking.clips(features, speech)
+            words = self.masking.replies(words, labels != IGNORED)
+        embeds = self._filled(words, heard, features)
+        hidden, tapped = self.decode(self.model.model.language_model, embeds, self.ctc_layer)
         reply = self._reply_loss(hidden, labels)
         if not self.ctc_weight or not len(clip_frames):
             return {"loss": reply, "reply_loss": reply.detach()}
@@ -85,10 +91,10 @@ class Student(nn.Module):
         loss = reply + self.ctc_weight * transcript
         return {"loss": loss, "reply_loss": reply.detach(), "ctc_loss": transcript.detach()}
 
-    def _embed(
-        self, input_ids: torch.Tensor, heard: torch.Tensor, features: torch.Tensor
+    def _filled(
+        self, words: torch.Tensor, heard: torch.Tensor, features: torch.Tensor
     ) -> torch.Tensor:
-        words = self.model.get_input_embeddings()(input_ids)
+        """Embeddings of a batch, with sound where it is `heard`."""
         sounds = self.model.model.multi_modal_projector(features).to(words.dtype)
         return words.masked_scatter(heard[..., None], sounds)
 

@@ -24,7 +24,7 @@ TEXT_FIRST_SHARE = 0.12
 HONEST_TASKS = ("translate", "emotion")
 KIND_SHARES = {
     **{"sentence": 0.52, "short": 0.07, "digit": 0.04, "question": 0.13, "question_zh": 0.03},
-    **{"sound": 0.14, "count": 0.07},
+    **{"sound": 0.13, "count": 0.08},
 }
 TASKS: dict[str, Callable[[Row, bool], str | None]] = {
     "transcribe": answers.transcribe,
@@ -40,12 +40,12 @@ TASKS: dict[str, Callable[[Row, bool], str | None]] = {
     "music": answers.music,
 }
 SPEECH_TASKS = {
-    **{"transcribe": 8, "say": 4, "gender": 1.5, "level": 1, "length": 0.5, "sound": 0.3},
+    **{"transcribe": 8, "say": 4, "gender": 2.2, "level": 2, "length": 0.5, "sound": 0.3},
     **{"describe": 0.7, "music": 0.2, "answer": 0.5, "count": 0.1},
 }
 QUESTION_TASKS = {"answer": 4, "transcribe": 1, "say": 1, "gender": 0.4, "describe": 0.3}
 SOUND_TASKS = {
-    **{"sound": 5, "describe": 1.2, "music": 1, "level": 1, "pitch": 2, "length": 1, "count": 0.5},
+    **{"sound": 5, "describe": 1.2, "music": 1, "level": 2, "pitch": 2, "length": 1, "count": 0.5},
     **{"transcribe": 0.6, "say": 0.4, "gender": 0.3},
 }
 COUNT_TASKS = {"count": 6, "sound": 1, "describe": 0.5, "level": 0.5, "length": 0.5, "pitch": 0.5}

@@ -21,6 +21,7 @@ from finetune.conversations import MAKERS, conversation
 from finetune.encoding import fill
 from finetune.features import Listener, audio_tokens, mel_frames
 from finetune.manifest import Manifest, write_manifest
+from finetune.masking import Masking
 from finetune.rendering import IGNORED, Renderer, audio_parts
 from finetune.replying import Replier
 from finetune.score import normal, right
@@ -219,6 +220,34 @@ def fresh(tiny) -> Student:
     copy = Qwen2AudioForConditionalGeneration(model.config)
     copy.load_state_dict(model.state_dict())
     return Student(copy, ctc_layer=2)
+
+
+def test_masking_hides_frames_of_speech_only_and_words_of_replies_only():
+    torch.manual_seed(1)
+    features, speech = torch.ones(4_000, 8), torch.arange(4_000) < 2_000
+    gaps_only = Masking(gaps=0.03, longest_gap=4, numbers=0.0, words=0.5, blur=0.0)
+    masked = gaps_only.clips(features, speech)
+    silent = (masked == 0).all(-1)
+    assert 0.04 < silent[:2_000].float().mean() < 0.12
+    assert not silent[2_000:].any()
+    assert torch.equal(masked[~silent], features[~silent])
+    said = torch.arange(400).reshape(2, 200) % 2 == 0
+    words = gaps_only.replies(torch.ones(2, 200, 8), said)
+    assert (words[~said] == 1).all()
+    assert 0.3 < (words[said] == 0).float().mean() < 0.7
+
+
+def test_nothing_is_hidden_when_the_student_is_asked_and_not_trained(tiny, lesson):
+    manifest, store = lesson
+    batch = FeatureCollator(Renderer(tiny[1]), store)([manifest[1]])
+    plain = fresh(tiny).eval()
+    masked = fresh(tiny).eval()
+    masked.load_state_dict(plain.state_dict())
+    masked.masking = Masking()
+    with torch.no_grad():
+        expected = plain(**batch)["reply_loss"]
+        assert torch.equal(masked(**batch)["reply_loss"], expected)
+        assert not torch.equal(masked.train()(**batch)["reply_loss"], expected)
 
 
 class StoppedError(Exception):
