@@ -49,12 +49,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _chosen(settings: Settings) -> "Choice":
     """Which checkpoint answers where; a wish that cannot be met ends the start in a sentence."""
     from demo.checkpoint import choose
-    from demo.engine import EngineError
+    from demo.engine import MIB, Budgets, EngineError
 
+    budgets = Budgets(settings.clip_store_mb * MIB, settings.conversation_store_mb * MIB)
+    wishes = (settings.hub, settings.device, settings.dtype, settings.attention)
     try:
-        return choose(
-            settings.model, settings.hub, settings.device, settings.dtype, settings.attention
-        )
+        return choose(settings.model, *wishes, budgets)
     except EngineError as error:
         sys.exit(str(error))
 

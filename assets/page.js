@@ -49,8 +49,16 @@
       .replace(/^bot's message: /, "回复：")
       .replace(/^(.*：)a component of type .*$/, "$1音频");
 
+  // A clip has come into the box: the server may listen to it while the question is typed.
+  const CLIP = "#question .thumbnail-item";
+  const listen = () => document.querySelector("#question-uploaded")?.click();
+  const onClip = (node) => {
+    if (node.matches(CLIP) || node.querySelector(CLIP)) setTimeout(listen);
+  };
+
   const onAdded = (node) => {
     if (node.nodeType !== Node.ELEMENT_NODE) return;
+    onClip(node);
     if (node.closest(".progress-text")) rewordWithin(node);
     node.querySelectorAll(".progress-text").forEach(rewordWithin);
     if (!chinese) return;

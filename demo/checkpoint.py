@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from demo.engine import Engine, EngineError
+from demo.engine import Budgets, Engine, EngineError
 from demo.hub import GB, Hub, fetch
 from demo.loading import Report
 from demo.messages import Message, Sentences
@@ -98,6 +98,7 @@ class Choice:
     attention: Attention
     notice: Message
     zerogpu: bool = False  # there is no GPU but inside a request
+    budgets: Budgets = Budgets()
 
     @property
     def preview(self) -> bool:
@@ -110,6 +111,7 @@ def choose(
     device: str = "auto",
     dtype: Dtype = "auto",
     attention: Attention = "auto",
+    budgets: Budgets | None = None,
 ) -> Choice:
     """The checkpoint and the device for a host's settings.
 
@@ -121,7 +123,8 @@ def choose(
         raise CheckpointError("no_device", device=device)
     where = gpu.device if gpu else "cpu"
     named, source, notice = _source(model, device, gpu)
-    return Choice(named, source, hub, where, dtype, attention, notice, zerogpu=gpu == ZEROGPU)
+    kept = budgets or Budgets()
+    return Choice(named, source, hub, where, dtype, attention, notice, gpu == ZEROGPU, kept)
 
 
 def load(choice: Choice, report: Report) -> Engine:

@@ -58,6 +58,27 @@ class EngineInfo:
     defaults: Options  # the checkpoint's own generation defaults, every field but seed set
 
 
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """How many bytes may be kept; 0 keeps nothing, as in a process that ends with its request."""
+
+    clips: int = 256 * MIB  # about 35 minutes of the 7B's embeddings in bf16
+    conversations: int = 4096 * MIB  # one full context of the 7B in bf16
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What an engine holds now, in bytes, and what it may keep at most."""
+
+    weights: int
+    clips: int
+    conversations: int
+    budgets: Budgets
+
+
 class Engine(Protocol):
     info: EngineInfo
 
@@ -77,6 +98,10 @@ class Engine(Protocol):
 
     def prepare(self, conversation: Conversation, windows: Sequence[np.ndarray]) -> None:
         """Work ahead on a conversation whose last turn is not finished; it may do nothing."""
+        ...
+
+    def memory(self) -> Memory | None:
+        """What the engine holds on this machine; None where it runs on another."""
         ...
 
     def close(self) -> None: ...

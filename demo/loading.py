@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from demo.engine import Engine, EngineError
-from demo.messages import Message, Sentences
+from demo.engine import Engine, EngineError, Memory
+from demo.messages import Message, Sentences, size
 
 Phase = Literal["download", "load", "warmup", "ready", "failed"]
 PRINT_STEP = 0.05  # of a download, between two lines on the terminal
@@ -20,6 +20,11 @@ PRINT_STEP = 0.05  # of a download, between two lines on the terminal
 SENTENCES: Sentences = {
     "starting": ("Starting …", "正在启动……"),
     "ready": ("{model} is ready, on {device} in {dtype}.", "{model} 已就绪（{device}，{dtype}）。"),
+    "memory": (
+        "Memory: {weights} for the weights, up to {clips} for clips heard and {conversations} for "
+        "conversations.",
+        "内存：权重 {weights}，已听音频最多 {clips}，对话最多 {conversations}。",
+    ),
     "still_loading": (
         "The model is not ready yet: {state} Please try again in a moment.",
         "模型尚未就绪：{state} 请稍后再试。",
@@ -108,6 +113,7 @@ class Loading:
                 SENTENCES, "ready", model=info.model, device=info.device, dtype=info.dtype
             )
             self.report(Status("ready", 1.0, text))
+            _tell_memory(engine.memory())
         except EngineError as error:
             self._fail(error)
         except Exception as error:  # at the thread's edge: a page that waits must hear of it
@@ -119,6 +125,18 @@ class Loading:
     def _fail(self, error: EngineError) -> None:
         self._error = error
         self.report(Status("failed", None, error.message))
+
+
+def _tell_memory(memory: Memory | None) -> None:
+    """The terminal's line on what the engine takes; none where it runs elsewhere."""
+    if memory is None:
+        return
+    values = {
+        "weights": size(memory.weights),
+        "clips": size(memory.budgets.clips),
+        "conversations": size(memory.budgets.conversations),
+    }
+    print(Message(SENTENCES, "memory", **values), file=sys.stderr, flush=True)
 
 
 def _is_news(status: Status, printed: Status | None) -> bool:

@@ -27,9 +27,9 @@ from demo.decoding import (
     seeded,
     stoppable,
 )
-from demo.engine import Conversation, EngineError, EngineInfo, Options
+from demo.engine import Budgets, Conversation, EngineError, EngineInfo, Memory, Options
 from demo.messages import Sentences
-from demo.prefill import Budgets, Prefiller, Prompt, build_prompt
+from demo.prefill import Prefiller, Prompt, build_prompt
 from demo.streaming import InferenceThread, Reply, StoppedError
 
 TOKENS_PER_SECOND = 25  # of audio
@@ -95,7 +95,9 @@ class LocalEngine:
         self._preparing = threading.Lock()  # fast tokenizers refuse two threads at once
         self._thread = InferenceThread()
         self._audio_id: int = model.config.audio_token_id
-        self._prefiller = Prefiller(model, self._extractor, budgets or Budgets())
+        self._budgets = budgets or Budgets()
+        self._prefiller = Prefiller(model, self._extractor, self._budgets)
+        self._weights = sum(weight.nbytes for weight in model.parameters())
         self._layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]
 
     @property
@@ -118,6 +120,10 @@ class LocalEngine:
         prompt = self._prompt(conversation, windows, ask=False)
         if len(prompt.ids) <= self.info.context_tokens:
             self._thread.prepare(partial(self._feed, prompt))
+
+    def memory(self) -> Memory:
+        clips, prefixes = self._prefiller.clips, self._prefiller.prefixes
+        return Memory(self._weights, clips.bytes, prefixes.bytes, self._budgets)
 
     def twin(self) -> "LocalEngine":
         """Another engine over the same model, for a forked process: threads are not forked."""
@@ -174,17 +180,26 @@ class LocalEngine:
         """Makes a reply, on the inference thread.
 
         What failed is told by a fresh error, raised after the old one is gone: its traceback
-        holds the tensors that filled the memory.
+        holds the tensors that filled the memory. Where what is kept from earlier turns filled
+        it, the reply is tried once more without.
         """
+        failure = self._attempt(request, reply)
+        if failure and failure.key == "out_of_memory" and not reply.begun:
+            crowded = not self._prefiller.empty
+            self._free()
+            failure = self._attempt(request, reply) if crowded else failure
+        if failure:
+            self._free()
+            raise failure
+
+    def _attempt(self, request: Request, reply: Reply) -> LocalError | None:
         try:
             self._generate(request, reply)
-            return
         except (EngineError, StoppedError):
             raise
         except Exception as error:
-            failure = self._explained(error, request)
-        self._free()
-        raise failure
+            return self._explained(error, request)
+        return None
 
     def _feed(self, prompt: Prompt, work: Reply) -> None:
         try:

@@ -25,6 +25,11 @@ def language_of(accept_language: str | None) -> Language:
     return "zh" if first.startswith("zh") else "en"
 
 
+def size(count: float) -> str:
+    """A number of bytes as a person reads it: "28 MB", "16.8 GB"; the same in both languages."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
 class Message:
     """One sentence for the person at the page: its key and the values that stand in it.
 

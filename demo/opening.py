@@ -18,7 +18,7 @@ from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from demo.checkpoint import Choice
 from demo.decoding import defaults_of
-from demo.engine import EngineError, EngineInfo
+from demo.engine import Budgets, EngineError, EngineInfo
 from demo.hub import GB
 from demo.loading import Report, Status
 from demo.local import LocalEngine
@@ -30,6 +30,8 @@ WEIGHTS = "model.safetensors"
 KIND = "qwen2_audio"
 WORKING_BYTES = 0.5e9  # for the activations and caches of a short conversation
 TEST_SECONDS = 1.0
+CONVERSATIONS_SHARE = 0.25  # of the memory that is free once the weights are there
+PLAIN = [{"role": "system", "content": "You are a helpful assistant."}]  # the template's own
 
 SENTENCES: Sentences = {
     "loading": ("Loading {model} on {device} …", "正在将 {model} 加载到 {device}……"),
@@ -103,7 +105,17 @@ def open_engine(folder: Path, choice: Choice, report: Report) -> LocalEngine:
         preview=choice.preview,
         defaults=defaults_of(model.generation_config),
     )
-    return LocalEngine(model, processor, info)
+    if choice.zerogpu:  # whose processes end with their request
+        return LocalEngine(model, processor, info, Budgets(0, 0))
+    engine = LocalEngine(model, processor, info, within(choice.budgets, _free_bytes(device)))
+    engine.prepare(PLAIN, [])
+    return engine
+
+
+def within(budgets: Budgets, free: float) -> Budgets:
+    """`budgets`, the conversations' at most a share of the bytes that are `free`."""
+    conversations = min(budgets.conversations, int(free * CONVERSATIONS_SHARE))
+    return Budgets(budgets.clips, conversations)
 
 
 def pick_dtype(choice: Choice, device: torch.device) -> torch.dtype:

@@ -16,18 +16,10 @@ import numpy as np
 import torch
 
 from demo.encoder import embed, log_mel, mel_frames, tokens_of
+from demo.engine import Budgets
 from demo.stores import ClipStore, Key, Prefix, PrefixStore
 
 CHUNK_TOKENS = 256  # a stop is seen between two chunks, and no chunk needs much memory
-MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Budgets:
-    """How many bytes may be kept; 0 keeps nothing, as in a process that ends with its request."""
-
-    clips: int = 256 * MIB  # about 35 minutes of the 7B's embeddings in bf16
-    conversations: int = 4096 * MIB  # one full context of the 7B in bf16
 
 
 @dataclass(frozen=True)
@@ -91,6 +83,11 @@ class Prefiller:
         """Gives a cache that holds `keys` back to the store, if it does hold just these."""
         if entry.cache.get_seq_length() == len(keys):
             self.prefixes.put(Prefix(keys, entry.cache))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is kept, so that `clear` would free nothing."""
+        return not (self.clips.bytes or self.prefixes.bytes)
 
     def clear(self) -> None:
         self.clips.clear()

@@ -96,6 +96,16 @@ class Settings:
         10.0, "--max-audio-minutes", "longest clip that is taken", type=_positive
     )
     max_file_mb: float = _flag(100.0, "--max-file-mb", "largest file that is taken", type=_positive)
+    clip_store_mb: int = _flag(
+        256, "--clip-store-mb", "memory for the embeddings of clips heard before", type=int
+    )
+    conversation_store_mb: int = _flag(
+        4096,
+        "--conversation-store-mb",
+        "memory for what earlier turns were turned into, so that a turn costs only what is new; "
+        "never more than a quarter of what is free at the start",
+        type=int,
+    )
     allow_private_urls: bool = _flag(
         False, "--allow-private-urls", "let audio URLs point into private networks"
     )

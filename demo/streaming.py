@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
+SPARE_MOST = 16  # what is more is forgotten: nobody waits for it
 POLL_SECONDS = 0.05  # how long a reader waits before it yields "", which lets it be closed
 
 
@@ -25,9 +26,11 @@ class Reply:
         self.spare = spare  # nobody reads it, and any other reply comes first
         self._pieces: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
         self.stop = threading.Event()
+        self.begun = False  # whether its reader has had some of it
 
     def emit(self, piece: str) -> None:
         if piece:
+            self.begun = True
             self._pieces.put(piece)
 
     def check(self) -> None:
@@ -82,13 +85,18 @@ class InferenceThread:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting: deque[Reply] = deque()
-        self._spare: deque[Reply] = deque()
+        self._spare: deque[Reply] = deque(maxlen=SPARE_MOST)
         self._running: Reply | None = None
         self._closed: Exception | None = None
         self.idle = threading.Event()
         self.idle.set()
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being made now."""
+        return self._running is not None
 
     def submit(self, reply: Reply) -> Iterator[str]:
         """Queues `reply` and returns its reader; after `close` it fails with the error given."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from demo.engine import Conversation, EngineError, Options
+from demo.engine import Conversation, EngineError, Memory, Options
 from demo.local import LocalEngine
 
 GPU_SECONDS = 90  # the longest that one reply may hold the GPU
@@ -58,6 +58,9 @@ class ForkingEngine:
 
     def prepare(self, conversation: Conversation, windows: Sequence[np.ndarray]) -> None:
         """Does nothing: what a forked process prepares ends with it."""
+
+    def memory(self) -> Memory:
+        return self._engine.memory()
 
     def close(self) -> None:
         self._engine.close()

@@ -29,6 +29,8 @@ class Echo:
 
     def prepare(self, conversation: Any, windows: Any) -> None: ...
 
+    def memory(self) -> None: ...
+
     def close(self) -> None:
         self.closed = True
 

@@ -302,13 +302,17 @@ def test_requests_at_the_same_time_each_get_their_own_reply(engine: LocalEngine)
     assert got == expected
 
 
-def fail_once(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """The last layer's next forward pass raises `error`, as a full card would."""
+def fail_once(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, error: Exception, times: int = 1
+) -> None:
+    """The last layer's next forward passes raise `error`, as a full card would."""
     layer = engine._model.model.language_model.layers[-1]
     forward = layer.forward
+    left = iter(range(times - 1))
 
     def failing(*args: Any, **given: Any) -> Any:
-        monkeypatch.setattr(layer, "forward", forward)
+        if next(left, None) is None:
+            monkeypatch.setattr(layer, "forward", forward)
         raise error
 
     monkeypatch.setattr(layer, "forward", failing)
@@ -318,12 +322,29 @@ def test_out_of_memory_ends_one_request_and_leaves_the_engine_right(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = reply(engine, "voice", GREEDY)
-    fail_once(engine, monkeypatch, torch.OutOfMemoryError("CUDA out of memory."))
+    fail_once(engine, monkeypatch, torch.OutOfMemoryError("CUDA out of memory."), times=2)
     with pytest.raises(EngineError, match="ran out of memory") as caught:
         reply(engine, "analysis", GREEDY)
     assert caught.value.__context__ is None  # nothing holds the tensors that filled the memory
     assert engine.idle.wait(SAFE_SECONDS)
     assert reply(engine, "voice", GREEDY) == expected
+
+
+def test_what_is_kept_makes_room_for_the_reply_that_needs_it(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = reply(engine, "voice", GREEDY)
+    assert engine.memory().conversations > 0
+    fail_once(engine, monkeypatch, torch.OutOfMemoryError("CUDA out of memory."))
+    assert reply(engine, "voice", GREEDY) == expected
+
+
+def test_the_engine_tells_what_it_holds(engine: LocalEngine) -> None:
+    reply(engine, "voice", GREEDY)
+    memory = engine.memory()
+    assert memory.weights == sum(weight.nbytes for weight in engine._model.parameters())
+    assert 0 < memory.clips < memory.budgets.clips
+    assert 0 < memory.conversations < memory.budgets.conversations
 
 
 def test_any_failure_reaches_the_reader_and_leaves_the_engine_right(

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, TimeoutError, expect
 from tests.conftest import CLIPS
 from tests.model_card import ModelCard
 from tests.serving import Served
+from tests.sounds import write_long_wav
 from tests.visitor import PATIENCE, Visitor
 
 pytestmark = pytest.mark.browser
@@ -367,3 +368,32 @@ def test_a_page_over_plain_http_says_why_the_microphone_is_off(visit: Visit):
     visitor.page.reload()
     expect(visitor.page.get_by_text("--ssl-certfile")).to_be_visible()
     expect(visitor.page.locator("#recorder")).to_be_hidden()
+
+
+def kept_megabytes(analyst: Visitor) -> int:
+    """What the settings say that conversations take, after opening them anew."""
+    panel = analyst.page.locator(".panel > button")
+    if analyst.page.locator("#memory").is_visible():
+        panel.click()
+    panel.click()
+    told = re.compile(r"cpu: \d+ MB for the weights, .* (\d+) MB of [\d.]+ GB for conversations")
+    memory = analyst.page.locator("#memory")
+    expect(memory).to_contain_text(told)
+    found = told.search(memory.inner_text())
+    assert found
+    return int(found[1])
+
+
+def test_a_clip_is_heard_while_its_question_is_still_typed(analyst: Visitor, tmp_path: Path):
+    clip = tmp_path / "half a minute.wav"
+    with clip.open("wb") as file:
+        write_long_wav(file, 29)
+    before = kept_megabytes(analyst)
+    analyst.attach(clip)
+    for _ in range(50):
+        if kept_megabytes(analyst) - before >= 5:  # MB: 725 tokens of 12 KB
+            break
+        analyst.page.wait_for_timeout(200)
+    else:
+        raise AssertionError("the clip was not fed before it was sent")
+    expect(analyst.words).to_have_value("")

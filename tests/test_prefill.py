@@ -5,6 +5,7 @@ On a small model with random weights: its replies hang on every number, and it i
 
 import copy
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,10 +21,10 @@ from transformers import AutoConfig, AutoProcessor, Qwen2AudioForConditionalGene
 from demo.checkpoint import PREVIEW
 from demo.decoding import Pieces
 from demo.encoder import embed, log_mel
-from demo.engine import Conversation, EngineInfo, Options
+from demo.engine import Budgets, Conversation, EngineInfo, Options
 from demo.local import LocalEngine
-from demo.prefill import Budgets
 from demo.stores import ClipStore, Prefix, PrefixStore, cache_bytes
+from demo.streaming import SPARE_MOST, InferenceThread
 
 Small = tuple[Any, Any, Any]
 """The engine's model, the processor, and the same model for plain Transformers."""
@@ -226,6 +227,19 @@ def test_a_reply_comes_before_what_is_prepared(small: Small) -> None:
         assert not engine.idle.is_set()  # what was prepared goes on afterwards
         assert engine.idle.wait(20)
         assert engine_ids(engine, ahead, GREEDY) == plain_ids(small, ahead, GREEDY)
+
+
+def test_only_the_newest_of_too_much_spare_work_is_done() -> None:
+    thread, gate, done = InferenceThread(), threading.Event(), []
+    thread.prepare(lambda work: done.append(gate.wait(20)))
+    while not thread.busy:
+        time.sleep(0.01)
+    for number in range(40):
+        thread.prepare(lambda work, number=number: done.append(number))
+    gate.set()
+    assert thread.idle.wait(20)
+    assert done == [True, *range(40 - SPARE_MOST, 40)]
+    thread.close(RuntimeError("the end"))
 
 
 def test_closing_drops_what_is_prepared(small: Small) -> None:

@@ -1,11 +1,13 @@
 """The audio analysis tab: clips and a typed question, tasks that fill in a prompt."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import gradio as gr
 
+from demo.messages import UserError
 from demo.ui import history as past
 from demo.ui.chat import BEGINS, QUIET, Chat, Updates, wire
 from demo.ui.examples import ANALYSIS, build_examples, wire_examples
@@ -15,6 +17,7 @@ from demo.ui.panel import Panel
 from demo.ui.parts import SOUNDS, build_chatbot
 from demo.ui.strings import label
 from demo.ui.tasks import LANGUAGES, TASKS, prompt
+from demo.ui.turn import ahead
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ def build_analysis(kit: Kit, panel: Panel, saved: gr.BrowserState, blocks: gr.Bl
             max_lines=8,
             elem_id="question",
         )
+        # Gradio tells of no finished upload here; the page's script sees it and clicks this.
+        uploaded = gr.Button(visible="hidden", elem_id="question-uploaded")
         pending = gr.State(None)
     chat = Chat(
         "analysis",
@@ -72,6 +77,7 @@ def build_analysis(kit: Kit, panel: Panel, saved: gr.BrowserState, blocks: gr.Bl
     wire(chat, blocks)
     wire_examples(chat, examples)
     _wire_box(chat, box)
+    _wire_ahead(chat, box, uploaded)
     _wire_tasks(kit, tasks, language, box)
     return chat
 
@@ -108,6 +114,19 @@ def _wire_box(chat: Chat, box: gr.MultimodalTextbox) -> None:
         return chat.begin([*history, *turn], request)
 
     box.submit(send, [box, chat.chatbot], chat.outputs, **BEGINS)
+
+
+def _wire_ahead(chat: Chat, box: gr.MultimodalTextbox, uploaded: gr.Button) -> None:
+    """While the question is still being typed, the clips are already heard."""
+
+    def listen(value: dict[str, Any] | None, history: History, system: str) -> None:
+        files, loading = (value or {}).get("files") or [], chat.kit.loading
+        if files and loading.status().phase == "ready":
+            with suppress(UserError):  # told when it is sent
+                turn = past.user_turn("", files)
+                ahead([*history, *turn], system, loading.wait(), chat.kit.ear)
+
+    uploaded.click(listen, [box, chat.chatbot, chat.panel.system], None, **QUIET)
 
 
 def _wire_tasks(

@@ -10,7 +10,7 @@ from demo.ui.analysis import build_analysis
 from demo.ui.api import build_api
 from demo.ui.header import build_header, follow_loading
 from demo.ui.kit import Kit
-from demo.ui.panel import build_panel
+from demo.ui.panel import build_panel, tell_memory
 from demo.ui.parts import kept_state
 from demo.ui.strings import label
 from demo.ui.voice import build_voice
@@ -36,6 +36,7 @@ def build_page(loading: Loading, ear: Ear, settings: Settings, notice: Message) 
             build_voice(kit, panel, voice_kept, blocks)
             build_analysis(kit, panel, analysis_kept, blocks)
         panel.area.render()
+        tell_memory(kit, panel)
         follow_loading(kit, blocks, state, timer, panel)
         gr.HTML(f'<p class="small">{label("keeping")}</p>', padding=False)
         build_api(kit)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
-from demo.engine import Options
+from demo.engine import Engine, Memory, Options
+from demo.messages import size
+from demo.ui.kit import Kit
 from demo.ui.options import FIELDS, options_of, read_number
 from demo.ui.strings import label
 
@@ -15,6 +17,7 @@ class Panel:
     area: gr.Accordion
     system: gr.Textbox
     numbers: dict[str, gr.Textbox]  # a gr.Number shows and sends 0 where it is empty
+    memory: gr.HTML
 
     @property
     def inputs(self) -> list[Component]:
@@ -32,7 +35,8 @@ def build_panel() -> Panel:
         with gr.Row(elem_classes="numbers"):
             numbers = {name: _number(name) for name in FIELDS}
         reset = gr.Button(label("reset"), size="sm", variant="secondary", elem_classes="quiet")
-    panel = Panel(area, system, numbers)
+        memory = gr.HTML("", elem_id="memory", padding=False)
+    panel = Panel(area, system, numbers, memory)
     reset.click(
         lambda: [""] * (1 + len(FIELDS)),
         outputs=panel.inputs,
@@ -59,6 +63,34 @@ def defaults_shown(panel: Panel, defaults: Options) -> dict[Component, gr.Textbo
         for name, number in panel.numbers.items()
         if getattr(defaults, name) is not None
     }
+
+
+def tell_memory(kit: Kit, panel: Panel) -> None:
+    """Shows what the engine holds each time the panel is opened."""
+
+    def told(request: gr.Request) -> str:
+        if kit.loading.status().phase != "ready":
+            return ""
+        engine = kit.loading.wait()
+        memory = engine.memory()
+        return f'<p class="small">{_memory(kit, request, engine, memory)}</p>' if memory else ""
+
+    panel.area.expand(
+        told, outputs=panel.memory, queue=False, show_progress="hidden", api_visibility="private"
+    )
+
+
+def _memory(kit: Kit, request: gr.Request, engine: Engine, memory: Memory) -> str:
+    return kit.say(
+        request,
+        "memory",
+        device=engine.info.device,
+        weights=size(memory.weights),
+        clips=size(memory.clips),
+        clips_most=size(memory.budgets.clips),
+        conversations=size(memory.conversations),
+        conversations_most=size(memory.budgets.conversations),
+    )
 
 
 def _number(name: str) -> gr.Textbox:

@@ -18,6 +18,12 @@ SENTENCES: Sentences = {
         "There is nothing to send yet: type a question, attach a clip or record one.",
         "还没有可发送的内容：请输入问题、添加音频或录音。",
     ),
+    "memory": (
+        "Memory on {device}: {weights} for the weights, {clips} of {clips_most} for clips heard, "
+        "{conversations} of {conversations_most} for conversations kept.",
+        "{device} 上的内存：权重 {weights}，已听音频 {clips}（上限 {clips_most}），"
+        "保留的对话 {conversations}（上限 {conversations_most}）。",
+    ),
     "waiting": ("Waiting for the model…", "正在等待模型……"),
     "still_loading": (
         "The model is not ready yet; your turn waits for it. {status}",

@@ -36,6 +36,17 @@ def reply(
     yield from answer(from_history(answered_only(history), system), options, engine, ear)
 
 
+def ahead(history: History, system: str | None, engine: Engine, ear: Ear) -> None:
+    """Hears the clips of a user's turn that is not finished and feeds it, in spare time.
+
+    Raises:
+        UserError: a clip cannot be heard.
+    """
+    conversation = from_history(answered_only(history), system)
+    heard, windows, _ = with_windows(conversation, ear.hear)
+    engine.prepare(heard, windows)
+
+
 def answer(
     conversation: Conversation, options: Options, engine: Engine, ear: Ear
 ) -> Generator[Reply]:
