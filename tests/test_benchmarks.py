@@ -1,8 +1,12 @@
 """Smoke runs of the benchmarks: they finish, and both ways give the same tokens. Never a time."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 from benchmarks import conversation
+from tests.serving import ROOT
 
 
 def test_both_ways_give_the_same_tokens(tmp_path: Path, capsys):
@@ -24,3 +28,15 @@ def test_both_ways_give_the_same_tokens(tmp_path: Path, capsys):
     assert all(len(turn["app"]["ids"]) == 4 for turn in result["turns"])
     assert drawn.stat().st_size > 0
     assert capsys.readouterr().out.splitlines()[0].startswith("turn")
+
+
+def test_the_page_shows_the_whole_reply(tmp_path: Path):
+    drawn = tmp_path / "plot.png"
+    flags = ["--shape", "tiny", "--turns", "1", "--seconds", "1", "--tokens", "400"]
+    command = [sys.executable, "-m", "benchmarks.page", *flags, "--plot", str(drawn)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout.splitlines()[-1])
+    assert result["shown_whole"]
+    assert any(part["bytes"] > 0 for part in result["reply"])
+    assert drawn.stat().st_size > 0
