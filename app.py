@@ -52,9 +52,17 @@ def _chosen(settings: Settings) -> "Choice":
     from demo.engine import MIB, Budgets, EngineError
 
     budgets = Budgets(settings.clip_store_mb * MIB, settings.conversation_store_mb * MIB)
-    wishes = (settings.hub, settings.device, settings.dtype, settings.attention)
     try:
-        return choose(settings.model, *wishes, budgets)
+        return choose(
+            settings.model,
+            settings.hub,
+            settings.device,
+            dtype=settings.dtype,
+            attention=settings.attention,
+            quantize=settings.quantize,
+            compile=settings.compile,
+            budgets=budgets,
+        )
     except EngineError as error:
         sys.exit(str(error))
 

@@ -7,6 +7,7 @@ way, then the other, on the same words so far, and the tokens must be the same.
 
 import argparse
 import json
+import os
 import platform
 import time
 from collections.abc import Iterator
@@ -68,7 +69,8 @@ def card_way(
     """The model card's few lines, with today's keyword and the whole batch on the device."""
     clock = Clock()
     text = processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-    inputs = processor(text=text, audio=clips, sampling_rate=RATE, return_tensors="pt")
+    sound = {"audio": clips, "sampling_rate": RATE} if clips else {}
+    inputs = processor(text=text, **sound, return_tensors="pt")
     inputs = inputs.to(model.device, model.dtype)
     model.generate(**inputs, max_new_tokens=new, do_sample=False, streamer=clock)
     return Measured(clock.ids, clock.times)
@@ -158,7 +160,12 @@ def summary(
 
 
 def machine(device: str) -> str:
-    return torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor()
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name()
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
 
 
 def plot(measured: list[tuple[Measured, Measured]], file: Path) -> None:

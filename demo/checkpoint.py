@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from demo.engine import Budgets, Engine, EngineError
 from demo.hub import GB, Hub, fetch
@@ -25,6 +25,10 @@ GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # CUDA, 
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Attention = Literal["auto", "sdpa", "eager", "flash_attention_2"]
+Quantize = Literal["none", "int8", "int4", "fp8", "nf4"]
+Compile = Literal["auto", "on", "off"]
+SHARES: dict[Quantize, float] = {"none": 1.0, "int8": 0.6, "fp8": 0.6, "int4": 0.4, "nf4": 0.4}
+"""Of the memory that weights of 16 bits take; the encoder and the head keep their 16."""
 
 SENTENCES: Sentences = {
     "instruct": (
@@ -42,8 +46,8 @@ SENTENCES: Sentences = {
     ),
     "preview_small_gpu": (
         "The small preview model answers, because {gpu} has {free:.0f} GB free and the full one "
-        "needs 20 GB. To start it all the same: {other}",
-        "由小型预览模型回答，因为 {gpu} 仅有 {free:.0f} GB 可用，而完整模型需要 20 GB。"
+        "needs {room:.0f} GB. To start it all the same: {other}",
+        "由小型预览模型回答，因为 {gpu} 仅有 {free:.0f} GB 可用，而完整模型需要 {room:.0f} GB。"
         "仍要启动完整模型：{other}",
     ),
     "preview_asked": (
@@ -86,6 +90,16 @@ class Gpu:
 ZEROGPU = Gpu("cuda", "ZeroGPU", 70e9)  # what a request gets there
 
 
+class Way(TypedDict, total=False):
+    """How a checkpoint is run, where its `Choice`'s defaults are not wanted."""
+
+    dtype: Dtype
+    attention: Attention
+    quantize: Quantize
+    compile: Compile
+    budgets: Budgets
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which checkpoint runs where; `notice` says it, with the command for the other one."""
@@ -94,10 +108,12 @@ class Choice:
     source: Path | str  # its folder, or its name on the hub
     hub: Hub
     device: str  # "cpu", "cuda:0", "mps"
-    dtype: Dtype
-    attention: Attention
     notice: Message
     zerogpu: bool = False  # there is no GPU but inside a request
+    dtype: Dtype = "auto"
+    attention: Attention = "auto"
+    quantize: Quantize = "none"
+    compile: Compile = "auto"
     budgets: Budgets = Budgets()
 
     @property
@@ -109,9 +125,7 @@ def choose(
     model: str = "auto",
     hub: Hub = "huggingface",
     device: str = "auto",
-    dtype: Dtype = "auto",
-    attention: Attention = "auto",
-    budgets: Budgets | None = None,
+    **way: Unpack[Way],
 ) -> Choice:
     """The checkpoint and the device for a host's settings.
 
@@ -122,9 +136,9 @@ def choose(
     if device not in ("auto", "cpu") and (gpu is None or not gpu.device.startswith(device)):
         raise CheckpointError("no_device", device=device)
     where = gpu.device if gpu else "cpu"
-    named, source, notice = _source(model, device, gpu)
-    kept = budgets or Budgets()
-    return Choice(named, source, hub, where, dtype, attention, notice, gpu == ZEROGPU, kept)
+    room = INSTRUCT_BYTES * SHARES[way.get("quantize", "none")]
+    named, source, notice = _source(model, device, gpu, room)
+    return Choice(named, source, hub, where, notice, gpu == ZEROGPU, **way)
 
 
 def load(choice: Choice, report: Report) -> Engine:
@@ -147,9 +161,11 @@ def load(choice: Choice, report: Report) -> Engine:
     return ForkingEngine(engine)
 
 
-def _source(model: str, device: str, gpu: Gpu | None) -> tuple[str, Path | str, Message]:
+def _source(
+    model: str, device: str, gpu: Gpu | None, room: float
+) -> tuple[str, Path | str, Message]:
     if model == "auto":
-        return _automatic(device, gpu)
+        return _automatic(device, gpu, room)
     if model == "preview":
         notice = Message(SENTENCES, "preview_asked", other=COMMAND + INSTRUCT)
         return "preview", PREVIEW, notice
@@ -163,13 +179,13 @@ def _source(model: str, device: str, gpu: Gpu | None) -> tuple[str, Path | str, 
     raise CheckpointError("no_such_model", value=folder.name or model)
 
 
-def _automatic(device: str, gpu: Gpu | None) -> tuple[str, Path | str, Message]:
+def _automatic(device: str, gpu: Gpu | None, room: float) -> tuple[str, Path | str, Message]:
     """The full model where a GPU has the memory for it, else the preview."""
     if gpu is None:
         why = "preview_cpu" if device == "cpu" else "preview_no_gpu"
         return "preview", PREVIEW, Message(SENTENCES, why, other=COMMAND + INSTRUCT)
-    values = {"gpu": gpu.name, "free": gpu.free_bytes / GB}
-    if gpu.free_bytes >= INSTRUCT_BYTES:
+    values = {"gpu": gpu.name, "free": gpu.free_bytes / GB, "room": room / GB}
+    if gpu.free_bytes >= room:
         other = COMMAND + "preview"
         notice = Message(SENTENCES, "instruct", model=INSTRUCT, other=other, **values)
         return INSTRUCT, INSTRUCT, notice

@@ -132,6 +132,10 @@ class Pieces(BaseStreamer):
         self._decoder = DecodeStream(skip_special_tokens=True)
         self._prompt_seen = False
 
+    def begin(self) -> None:
+        """A generate() begins, be it one that goes on with the same reply."""
+        self._prompt_seen = False
+
     def put(self, value: torch.Tensor) -> None:
         if not self._prompt_seen:  # generate() puts the prompt first
             self._prompt_seen = True

@@ -17,19 +17,20 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import Qwen2AudioForConditionalGeneration
-from transformers.generation.configuration_utils import GenerationConfig
+from transformers.generation.configuration_utils import CompileConfig, GenerationConfig
 
 from demo.decoding import (
-    Pieces,
-    StopOn,
     generation_config,
     merged,
     seeded,
     stoppable,
 )
+from demo.drawing import Drawer
 from demo.engine import Budgets, Conversation, EngineError, EngineInfo, Memory, Options
 from demo.messages import Sentences
 from demo.prefill import Prefiller, Prompt, build_prompt
+from demo.quantizing import stored_bytes
+from demo.stores import Prefix
 from demo.streaming import InferenceThread, Reply, StoppedError
 
 TOKENS_PER_SECOND = 25  # of audio
@@ -86,6 +87,7 @@ class LocalEngine:
         processor: Any,
         info: EngineInfo,
         budgets: Budgets | None = None,
+        compiled: CompileConfig | None = None,
     ) -> None:
         self.info = info
         self._model: Any = model  # its own type does not bind its generate()
@@ -97,7 +99,9 @@ class LocalEngine:
         self._audio_id: int = model.config.audio_token_id
         self._budgets = budgets or Budgets()
         self._prefiller = Prefiller(model, self._extractor, self._budgets)
-        self._weights = sum(weight.nbytes for weight in model.parameters())
+        self._compiled = compiled
+        self._drawer = Drawer(model, self._tokenizer, compiled)
+        self._weights = sum(stored_bytes(weight) for weight in model.parameters())
         self._layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]
 
     @property
@@ -141,6 +145,7 @@ class LocalEngine:
         self._layers.clear()
         self.__dict__.pop("_model", None)
         self.__dict__.pop("_prefiller", None)
+        self.__dict__.pop("_drawer", None)
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -215,26 +220,23 @@ class LocalEngine:
     def _free(self) -> None:
         """Gives back what only makes later turns faster: the next request comes first."""
         self._prefiller.clear()
+        self._drawer.clear()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _generate(self, request: Request, reply: Reply) -> None:
         """Feeds what is new of the prompt, draws the reply, and keeps the cache of both."""
-        prompt, device = request.prompt, self._model.device
-        with stoppable(self._layers, reply.stop), seeded(request.seed, device):
+        prompt = request.prompt
+        with stoppable(self._layers, reply.stop):
             entry = self._prefiller.fill(prompt, reply.check)
-            ids = torch.tensor([prompt.ids], device=device)
-            drawn = self._model.generate(
-                input_ids=ids,
-                attention_mask=torch.ones_like(ids),
-                past_key_values=entry.cache,
-                generation_config=request.config,
-                streamer=Pieces(self._tokenizer.backend_tokenizer, reply.emit),
-                stopping_criteria=[StopOn(reply.stop)],
+        hooked = [] if self._compiled else self._layers  # a hook would compile the step anew
+        with stoppable(hooked, reply.stop), seeded(request.seed, self._model.device):
+            drawn, cache = self._drawer.draw(
+                prompt.ids, entry, request.config, reply.emit, reply.stop
             )
-        reply_ids = drawn[0, len(prompt.ids) : -1].tolist()  # the last one was never fed
-        self._prefiller.keep(entry, [*prompt.keys, *reply_ids])
+        keys = [*prompt.keys, *drawn[:-1]]  # the last one was never fed
+        self._prefiller.keep(Prefix(keys, cache), keys)
 
     def _explained(self, error: Exception, request: Request) -> LocalError:
         if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):

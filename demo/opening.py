@@ -10,32 +10,30 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import torch
 from safetensors import SafetensorError
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
-from demo.checkpoint import Choice
+from demo.checkpoint import SHARES, Choice
 from demo.decoding import defaults_of
 from demo.engine import Budgets, EngineError, EngineInfo
 from demo.hub import GB
 from demo.loading import Report, Status
 from demo.local import LocalEngine
 from demo.messages import Message, Sentences
+from demo.quantizing import quantization
+from demo.warming import warmed
 
 CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 WEIGHTS = "model.safetensors"
 KIND = "qwen2_audio"
 WORKING_BYTES = 0.5e9  # for the activations and caches of a short conversation
-TEST_SECONDS = 1.0
 CONVERSATIONS_SHARE = 0.25  # of the memory that is free once the weights are there
-PLAIN = [{"role": "system", "content": "You are a helpful assistant."}]  # the template's own
 
 SENTENCES: Sentences = {
     "loading": ("Loading {model} on {device} …", "正在将 {model} 加载到 {device}……"),
-    "testing": ("Testing whether {model} hears …", "正在检查 {model} 能否听到声音……"),
     "missing": (
         "The folder {folder} is no complete checkpoint: {files} is missing. Download it again, "
         "or give another folder or name.",
@@ -64,11 +62,6 @@ SENTENCES: Sentences = {
         "{model} 的输出层被错误地与词嵌入绑定，回复会是乱码：transformers 5.10.0 至 5.10.3 有此"
         "问题。请安装 requirements.txt 中的版本。",
     ),
-    "deaf": (
-        "{model} does not hear: two different sounds give it the same answer. Install the "
-        "versions in requirements.txt.",
-        "{model} 听不到声音：两段不同的声音得到相同的结果。请安装 requirements.txt 中的版本。",
-    ),
 }
 
 
@@ -89,14 +82,11 @@ def open_engine(folder: Path, choice: Choice, report: Report) -> LocalEngine:
     name = choice.model
     require_complete(folder, name)
     if not choice.zerogpu:  # which has no card yet whose memory could be asked
-        require_memory(folder, name, device, dtype)
+        require_memory(folder, choice, device, dtype)
     values = {"model": name, "device": device_name(device)}
     report(Status("load", None, Message(SENTENCES, "loading", **values)))
     model, processor = _read(folder, choice, device, dtype)
     require_own_head(model, name)
-    if not choice.zerogpu:
-        report(Status("warmup", None, Message(SENTENCES, "testing", model=name)))
-        require_hearing(model, processor, name)
     info = EngineInfo(
         model=name,
         device=device_name(device),
@@ -107,9 +97,9 @@ def open_engine(folder: Path, choice: Choice, report: Report) -> LocalEngine:
     )
     if choice.zerogpu:  # whose processes end with their request
         return LocalEngine(model, processor, info, Budgets(0, 0))
-    engine = LocalEngine(model, processor, info, within(choice.budgets, _free_bytes(device)))
-    engine.prepare(PLAIN, [])
-    return engine
+    return warmed(
+        model, processor, info, choice, within(choice.budgets, _free_bytes(device)), report
+    )
 
 
 def within(budgets: Budgets, free: float) -> Budgets:
@@ -160,12 +150,13 @@ def require_complete(folder: Path, model: str) -> None:
         raise OpeningError("missing", folder=model, files=", ".join(missing))
 
 
-def require_memory(folder: Path, model: str, device: torch.device, dtype: torch.dtype) -> None:
+def require_memory(folder: Path, choice: Choice, device: torch.device, dtype: torch.dtype) -> None:
     """Raises OpeningError where the weights and some room to work in do not fit the device."""
+    model = choice.model
     config = _json(folder / CONFIG, model)
     stored = 4 if (config.get("dtype") or config.get("torch_dtype")) == "float32" else 2
     size = sum((folder / name).stat().st_size for name in _weight_files(folder, model))
-    need = size * dtype.itemsize / stored + WORKING_BYTES
+    need = size * dtype.itemsize / stored * SHARES[choice.quantize] + WORKING_BYTES
     free = _free_bytes(device)
     if need > free:
         number = str(dtype).removeprefix("torch.")
@@ -181,27 +172,6 @@ def require_own_head(model: Qwen2AudioForConditionalGeneration, name: str) -> No
         raise OpeningError("tied", model=name)
 
 
-@torch.inference_mode()
-def require_hearing(model: Qwen2AudioForConditionalGeneration, processor: Any, name: str) -> None:
-    """Raises OpeningError if two sounds of one length give the same logits; warms up by it."""
-    rate = processor.feature_extractor.sampling_rate
-    time = np.arange(int(TEST_SECONDS * rate), dtype=np.float32) / rate
-    sounds = [0.1 * np.sin(2 * np.pi * pitch * time) for pitch in (220, 1760)]
-    low, high = (_logits(model, processor, sound.astype(np.float32)) for sound in sounds)
-    if torch.equal(low, high):
-        raise OpeningError("deaf", model=name)
-
-
-def _logits(
-    model: Qwen2AudioForConditionalGeneration, processor: Any, sound: np.ndarray
-) -> torch.Tensor:
-    turn = {"role": "user", "content": [{"type": "audio", "audio_url": "test.wav"}]}
-    text = processor.apply_chat_template([turn], add_generation_prompt=True, tokenize=False)
-    rate = processor.feature_extractor.sampling_rate
-    inputs = processor(text=text, audio=[sound], sampling_rate=rate, return_tensors="pt")
-    return model(**inputs.to(model.device, model.dtype)).logits[0, -1]
-
-
 def _read(
     folder: Path, choice: Choice, device: torch.device, dtype: torch.dtype
 ) -> tuple[Qwen2AudioForConditionalGeneration, Any]:
@@ -212,6 +182,7 @@ def _read(
             dtype=dtype,
             attn_implementation=pick_attention(choice.attention, device, dtype),
             device_map=None if choice.zerogpu else {"": device},
+            quantization_config=quantization(choice.quantize, dtype),
             local_files_only=True,
             output_loading_info=True,
         )
@@ -222,7 +193,8 @@ def _read(
     if lost:
         error = f"{len(lost)} weights, {lost[0]} among them"
         raise OpeningError("broken", folder=choice.model, error=error)
-    return model.to(device).eval(), processor
+    quantized = choice.quantize != "none"  # whose weights went to the device as they were made
+    return (model if quantized else model.to(device)).eval(), processor
 
 
 def _weight_files(folder: Path, model: str) -> list[str]:

@@ -72,6 +72,19 @@ class Settings:
         "auto: flash attention where it is installed, else PyTorch's own",
         choices=["auto", "sdpa", "eager", "flash_attention_2"],
     )
+    quantize: Literal["none", "int8", "int4", "fp8", "nf4"] = _flag(
+        "none",
+        "--quantize",
+        "smaller weights: int8, int4, fp8 by torchao, nf4 by bitsandbytes, both in "
+        "requirements-quantize.txt",
+        choices=["none", "int8", "int4", "fp8", "nf4"],
+    )
+    compile: Literal["auto", "on", "off"] = _flag(
+        "auto",
+        "--compile",
+        "a compiled step for each token; auto tries it on CUDA",
+        choices=["auto", "on", "off"],
+    )
     host: str | None = _flag(
         None, "--host --server-name", "address to listen on; 0.0.0.0 for every one [127.0.0.1]"
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import Cache, DynamicLayer, StaticLayer
 
 Key = int | tuple[str, int]
 """What stands at a position: a token's id, or a clip's hash and the place in the clip. Two clips
@@ -30,26 +30,28 @@ def common_prefix(one: Sequence[Key], other: Sequence[Key]) -> int:
     return count
 
 
-def cache_bytes(cache: DynamicCache) -> int:
-    return sum(keys.nbytes + values.nbytes for keys, values in _layers(cache))
+def cache_bytes(cache: Cache) -> int:
+    return sum(keys.nbytes + values.nbytes for keys, values in layers_of(cache))
 
 
-def copy_prefix(cache: DynamicCache, length: int) -> DynamicCache:
+def copy_prefix(cache: Cache, length: int) -> DynamicCache:
     """A new cache of the first `length` positions; the old one stays as it is."""
     return DynamicCache(
         [
             (keys[:, :, :length].clone(), values[:, :, :length].clone())
-            for keys, values in _layers(cache)
+            for keys, values in layers_of(cache)
         ]
     )
 
 
-def _layers(cache: DynamicCache) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def layers_of(cache: Cache) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Keys and values of each layer that was fed: (1, heads, positions, width)."""
     return [
         (layer.keys, layer.values)
         for layer in cache.layers
-        if isinstance(layer, DynamicLayer) and layer.keys is not None and layer.values is not None
+        if isinstance(layer, DynamicLayer | StaticLayer)
+        and layer.keys is not None
+        and layer.values is not None
     ]
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import conversation
+from benchmarks import conversation, decode
 from tests.serving import ROOT
 
 
@@ -39,4 +39,13 @@ def test_the_page_shows_the_whole_reply(tmp_path: Path):
     result = json.loads(run.stdout.splitlines()[-1])
     assert result["shown_whole"]
     assert any(part["bytes"] > 0 for part in result["reply"])
+    assert drawn.stat().st_size > 0
+
+
+def test_every_way_to_decode_gives_the_same_tokens(tmp_path: Path):
+    drawn = tmp_path / "plot.png"
+    ways = ["--ways", "card", "eager"]
+    flags = ["--shape", "tiny", "--tokens", "6", "--device", "cpu", "--plot", str(drawn)]
+    result = decode.main([*flags, *ways])
+    assert result["tokens_equal"]
     assert drawn.stat().st_size > 0

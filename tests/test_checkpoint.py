@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -222,11 +223,13 @@ def test_a_head_tied_by_mistake_is_told() -> None:
 
 
 def test_too_little_memory_is_told_before_the_weights_are_read(folder: Path) -> None:
-    cpu = torch.device("cpu")
-    require_memory(folder, "mine", cpu, torch.float32)
+    cpu, choice = torch.device("cpu"), choose(str(folder), device="cpu")
+    require_memory(folder, choice, cpu, torch.float32)
     os.truncate(folder / "model.safetensors", 10**13)  # sparse: a size, no bytes
     with pytest.raises(EngineError, match=r"20000\.5 GB in float32, and cpu has \d+\.\d GB free"):
-        require_memory(folder, "mine", cpu, torch.float32)
+        require_memory(folder, choice, cpu, torch.float32)
+    with pytest.raises(EngineError, match=r"8000\.5 GB in float32"):
+        require_memory(folder, replace(choice, quantize="nf4"), cpu, torch.float32)
 
 
 def test_attention_that_is_not_installed_is_told(folder: Path) -> None:
