@@ -7,128 +7,73 @@ way, then the other, on the same words so far, and the tokens must be the same.
 
 import argparse
 import json
-import os
-import platform
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from transformers.generation.streamers import BaseStreamer
 
+from benchmarks import memory
 from benchmarks.shapes import SHAPES, build
-from demo.decoding import Pieces
-from demo.engine import Conversation, EngineInfo, Options
-from demo.local import LocalEngine
+from benchmarks.talking import (
+    Measured,
+    app_way,
+    card_way,
+    conversation_of,
+    engine_of,
+    greedy,
+    machine,
+)
 
-RATE = 16_000
-QUESTION = "What do you hear in this clip?"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One reply: its tokens, and when each of them was there, in seconds from the request."""
-
-    ids: list[int]
-    times: list[float]
-
-    @property
-    def first(self) -> float:
-        return self.times[0]
-
-    @property
-    def per_token(self) -> float:
-        return (self.times[-1] - self.times[0]) / max(1, len(self.times) - 1)
-
-
-class Clock(BaseStreamer):
-    """Notes when each token of the model card's way is there."""
-
-    def __init__(self) -> None:
-        self.start = time.perf_counter()
-        self.times: list[float] = []
-        self.ids: list[int] = []
-        self._prompt_seen = False
-
-    def put(self, value: torch.Tensor) -> None:
-        if self._prompt_seen:
-            self.ids += value.flatten().tolist()
-            self.times.append(time.perf_counter() - self.start)
-        self._prompt_seen = True
-
-    def end(self) -> None: ...
-
-
-def card_way(
-    model: Any, processor: Any, turns: Conversation, clips: list[np.ndarray], new: int
-) -> Measured:
-    """The model card's few lines, with today's keyword and the whole batch on the device."""
-    clock = Clock()
-    text = processor.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-    sound = {"audio": clips, "sampling_rate": RATE} if clips else {}
-    inputs = processor(text=text, **sound, return_tensors="pt")
-    inputs = inputs.to(model.device, model.dtype)
-    model.generate(**inputs, max_new_tokens=new, do_sample=False, streamer=clock)
-    return Measured(clock.ids, clock.times)
-
-
-def app_way(
-    engine: LocalEngine, turns: Conversation, clips: list[np.ndarray], new: int
-) -> Measured:
-    """The app's engine, its tokens noted where they become text."""
-    with noted() as (ids, times):
-        start = time.perf_counter()
-        for _ in engine.stream(turns, clips, Options(max_new_tokens=new, temperature=0.0)):
-            pass
-    return Measured(ids, [at - start for at in times])
-
-
-@contextmanager
-def noted() -> Iterator[tuple[list[int], list[float]]]:
-    """The tokens that an engine draws, and when."""
-    ids: list[int] = []
-    times: list[float] = []
-    add = Pieces.add
-
-    def noting(self: Pieces, token: int) -> None:
-        ids.append(token)
-        times.append(time.perf_counter())
-        add(self, token)
-
-    Pieces.add = noting
-    try:
-        yield ids, times
-    finally:
-        Pieces.add = add
+TYPING_SECONDS = 2.0  # from the upload to send
 
 
 def converse(
-    model: Any, processor: Any, turns: int, seconds: float, new: int
+    model: Any, processor: Any, options: argparse.Namespace
 ) -> Iterator[tuple[Measured, Measured]]:
     """Each turn both ways; the conversation goes on with the reply, which must be the same."""
     model.generation_config.eos_token_id = None  # every reply has its full length
-    rng = np.random.default_rng(0)
-    info = EngineInfo("benchmark", str(model.device), str(model.dtype), 8192, False, greedy(new))
-    conversation: Conversation = []
-    clips: list[np.ndarray] = []
-    with closing(LocalEngine(model, processor, info)) as engine:
-        for _ in range(turns):
-            clips.append(rng.normal(0, 0.1, int(seconds * RATE)).astype(np.float32))
-            parts = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": QUESTION}]
-            conversation.append({"role": "user", "content": parts})
-            card = card_way(model, processor, conversation, clips, new)
-            app = app_way(engine, conversation, clips, new)
+    replies: list[str] = []
+    with closing(engine_of(model, processor, options.tokens)) as engine:
+        for _ in range(options.turns):
+            turns, clips = conversation_of(replies, options.seconds)
+            card = card_way(model, processor, turns, clips, options.tokens)
+            app = app_way(engine, turns, clips, options.tokens)
             yield card, app
-            reply = processor.tokenizer.decode(app.ids, skip_special_tokens=True)
-            conversation.append({"role": "assistant", "content": reply})
+            replies.append(processor.tokenizer.decode(app.ids, skip_special_tokens=True))
 
 
-def greedy(new: int) -> Options:
-    return Options(new, temperature=0.0, top_p=1.0, top_k=50, repetition_penalty=1.0)
+def ahead(model: Any, processor: Any, options: argparse.Namespace) -> Measured:
+    """The first turn, its clip there for a while before its question is sent."""
+    turns, clips = conversation_of([], options.seconds)
+    waiting = [{**turns[0], "content": turns[0]["content"][:1]}]
+    with closing(engine_of(model, processor, options.tokens)) as engine:
+        engine.prepare(waiting, clips)
+        time.sleep(TYPING_SECONDS)
+        return app_way(engine, turns, clips, options.tokens)
+
+
+def stopped(
+    model: Any, processor: Any, replies: list[str], options: argparse.Namespace
+) -> dict[str, float]:
+    """Seconds from stop to idle: in the prefill of the whole conversation, and in its reply."""
+    turns, clips = conversation_of(replies, options.seconds)
+    found = {}
+    with closing(engine_of(model, processor, options.tokens)) as engine:
+        for moment in ("prefill", "reply"):
+            stream = cast(Any, engine.stream(turns, clips, greedy(options.tokens)))
+            next(stream)
+            while moment == "reply" and not next(stream):
+                pass
+            start = time.perf_counter()
+            stream.close()
+            engine.idle.wait()
+            found[moment] = time.perf_counter() - start
+    return found
 
 
 def row(turn: int, card: Measured, app: Measured) -> str:
@@ -159,13 +104,13 @@ def summary(
     }
 
 
-def machine(device: str) -> str:
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name()
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+def peaks(replies: list[str], options: argparse.Namespace) -> dict[str, Any]:
+    """Peak memory over the weights, each way in a process of its own; empty where none can tell."""
+    if not memory.available():
+        return {}
+    card, app = (memory.peak_over_weights(way, replies, options) for way in ("card", "app"))
+    print(f"peak memory over the weights: {card / 1e6:.0f} MB, {app / 1e6:.0f} MB")
+    return {"peak_bytes": {"card": card, "app": app}, "peak_memory": app / card}
 
 
 def plot(measured: list[tuple[Measured, Measured]], file: Path) -> None:
@@ -189,17 +134,27 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--turns", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each clip")
     parser.add_argument("--tokens", type=int, default=32, help="of each reply")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
     model, processor = build(options.shape, options.device, getattr(torch, options.dtype))
     print("turn  card TTFT  app TTFT   ratio  card tok/s  app tok/s  equal")
     measured: list[tuple[Measured, Measured]] = []
-    for card, app in converse(model, processor, options.turns, options.seconds, options.tokens):
+    for card, app in converse(model, processor, options):
         measured.append((card, app))
         print(row(len(measured), card, app), flush=True)
+    replies = [processor.tokenizer.decode(app.ids, skip_special_tokens=True) for _, app in measured]
+    early = ahead(model, processor, options)
+    result = summary(measured, options) | {
+        "first_token_ahead": early.first / measured[0][0].first,
+        "ahead_tokens_equal": early.ids == measured[0][0].ids,
+        "stop_to_idle": stopped(model, processor, replies[:-1], options),
+    }
+    print({name: value for name, value in result.items() if name != "turns"})
+    result |= peaks(replies[:-1], options)
     if options.plot:
         plot(measured, options.plot)
-    result = summary(measured, options)
     print(json.dumps(result))
     return result
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.conversation import Measured, app_way, card_way, greedy, machine
 from benchmarks.shapes import SHAPES, build
+from benchmarks.talking import Measured, app_way, card_way, greedy, machine
 from demo.engine import Budgets, EngineInfo
 from demo.local import LocalEngine
 from demo.quantizing import stored_bytes

@@ -23,8 +23,8 @@ import torch
 from playwright.sync_api import sync_playwright
 
 from benchmarks.browsing import Timed, served, visiting
-from benchmarks.conversation import RATE, greedy, machine
 from benchmarks.shapes import SHAPES, build
+from benchmarks.talking import RATE, greedy, machine
 from demo.engine import EngineInfo
 from demo.local import LocalEngine
 from tests.conftest import CHROMIUM, QUIET_CHROMIUM

@@ -25,6 +25,8 @@ def test_both_ways_give_the_same_tokens(tmp_path: Path, capsys):
     ]
     result = conversation.main([*flags, "--device", "cpu", "--plot", str(drawn)])
     assert result["tokens_equal"]
+    assert result["ahead_tokens_equal"]
+    assert result["peak_bytes"]["app"] > 0
     assert all(len(turn["app"]["ids"]) == 4 for turn in result["turns"])
     assert drawn.stat().st_size > 0
     assert capsys.readouterr().out.splitlines()[0].startswith("turn")
