@@ -1,10 +1,11 @@
-"""A clip's embeddings, computed on the clip's own frames instead of a padded 30 s window.
+"""Clips' embeddings, computed on their own frames instead of a padded 30 s window.
 
 The tower's `forward` takes 3000 frames only, and its mask hides the padding again; its submodules
-take any length. Running them on the clip's frames and a margin gives the same numbers (3e-6 in
+take any length. Running them on the clips' frames and a margin gives the same numbers (3e-6 in
 float32) in a fraction of the time. This module knows nothing of text, caches or generation.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,16 @@ MARGIN_FRAMES = 2  # the second convolution looks one output, two frames, past t
 MEL_MARGIN_FRAMES = 8  # so that the last frames' spectra see zeros, as in the padded window
 
 
-def log_mel(extractor: Any, samples: np.ndarray) -> tuple[torch.Tensor, int]:
+def log_mel(
+    extractor: Any, samples: np.ndarray, room: int | None = None
+) -> tuple[torch.Tensor, int]:
     """The clip's log-mel spectrogram (mel bins, frames + margin) and its own number of frames.
 
-    `samples` are mono float32 at the extractor's rate, at most its window long.
+    `samples` are mono float32 at the extractor's rate, at most its window long. With `room` the
+    spectrogram is as long as that of a clip of so many frames, for clips heard together.
     """
     hop, frames = extractor.hop_length, mel_frames(extractor, samples)
-    padded = min(frames + MEL_MARGIN_FRAMES, extractor.nb_max_frames)
+    padded = min((room or frames) + MEL_MARGIN_FRAMES, extractor.nb_max_frames)
     features = extractor(
         samples,
         sampling_rate=extractor.sampling_rate,
@@ -45,18 +49,28 @@ def tokens_of(frames: int) -> int:
 @torch.inference_mode()
 def embed(model: Any, mel: torch.Tensor, frames: int) -> torch.Tensor:
     """The clip's embeddings in the decoder's space: (audio tokens, hidden)."""
-    tower, projector = model.model.audio_tower, model.model.multi_modal_projector
-    width = min(-(-(frames + MARGIN_FRAMES) // 4) * 4, mel.shape[-1])
+    heard = encode(model.model.audio_tower, mel[None], [frames])
+    return model.model.multi_modal_projector(heard)[0, : tokens_of(frames)]
+
+
+@torch.inference_mode()
+def encode(tower: Any, mels: torch.Tensor, frames: Sequence[int]) -> torch.Tensor:
+    """The tower's output for several clips: (clips, audio tokens of the longest, width).
+
+    `mels` are (clips, mel bins, frames) with a margin; `frames` says how many are each clip's own.
+    """
+    width = min(-(-(max(frames) + MARGIN_FRAMES) // 4) * 4, mels.shape[-1])
     weight = tower.conv1.weight
-    hidden = mel[None, :, :width].to(weight.device, weight.dtype)
+    hidden = mels[:, :, :width].to(weight.device, weight.dtype)
     hidden = torch.nn.functional.gelu(tower.conv1(hidden))
     hidden = torch.nn.functional.gelu(tower.conv2(hidden)).permute(0, 2, 1)
     hidden = hidden + tower.embed_positions.weight[: hidden.shape[1]]
-    own = torch.arange(hidden.shape[1], device=hidden.device) < (frames - 1) // 2 + 1
+    own = torch.tensor([(count - 1) // 2 + 1 for count in frames], device=hidden.device)
+    heard = torch.arange(hidden.shape[1], device=hidden.device) < own[:, None]
     mask = create_bidirectional_mask(
-        config=tower.config, inputs_embeds=hidden, attention_mask=own[None].long()
+        config=tower.config, inputs_embeds=hidden, attention_mask=heard.long()
     )
     for layer in tower.layers:
         hidden = layer(hidden, mask)
     hidden = tower.avg_pooler(hidden.permute(0, 2, 1)).permute(0, 2, 1)
-    return projector(tower.layer_norm(hidden))[0, : tokens_of(frames)]
+    return tower.layer_norm(hidden)

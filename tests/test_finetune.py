@@ -13,13 +13,14 @@ from transformers import (
     Qwen2AudioForConditionalGeneration,
 )
 
+from demo.encoder import mel_frames, tokens_of
 from finetune import answers, export
 from finetune.base import Shape, build_base
 from finetune.cases import Case
 from finetune.collating import FeatureCollator, TokenBatches
 from finetune.conversations import MAKERS, conversation
 from finetune.encoding import fill
-from finetune.features import Listener, audio_tokens, mel_frames
+from finetune.features import Listener
 from finetune.manifest import Manifest, write_manifest
 from finetune.masking import Masking
 from finetune.rendering import IGNORED, Renderer, audio_parts
@@ -32,6 +33,7 @@ from finetune.tokenizer import CONTROL_TOKENS, train_tokenizer
 from finetune.training import Recipe, train
 
 TEXTS = ["You are a helpful assistant.", "Audio 1: What is that sound? I hear a siren.", "你好"] * 9
+HOP = 160  # samples a mel frame
 TINY = Shape(width=32, layers=3, heads=2, key_value_heads=2, mlp=48)
 
 
@@ -128,7 +130,9 @@ def test_the_rendering_is_what_the_processor_makes_for_the_app(tiny):
     text = processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     expected = processor(text=text, audio=clips, sampling_rate=16_000)["input_ids"][0]
     rendered = Renderer(processor).render(
-        turns, lambda part: audio_tokens(len(clips[int(part["audio_url"])])), generation=True
+        turns,
+        lambda part: tokens_of(-(-len(clips[int(part["audio_url"])]) // HOP)),
+        generation=True,
     )
     assert rendered.ids == list(expected)
 
@@ -153,15 +157,16 @@ def test_a_short_window_gives_what_the_whole_one_gives(tiny, samples):
     mel = processor.feature_extractor(
         clip, sampling_rate=16_000, return_attention_mask=True, return_tensors="pt"
     )
-    assert int(mel["attention_mask"].sum()) == mel_frames(samples)
+    own = mel_frames(processor.feature_extractor, clip)
+    assert int(mel["attention_mask"].sum()) == own
     with torch.inference_mode():
-        frames = (mel_frames(samples) - 1) // 2 + 1
+        frames = (own - 1) // 2 + 1
         mask = torch.zeros(1, 1, 1, 1500)
         mask[..., frames:] = torch.finfo(torch.float32).min
         whole = model.model.audio_tower(
             mel["input_features"], attention_mask=mask.expand(1, 1, 1500, 1500)
         ).last_hidden_state[0]
-    assert len(short) == audio_tokens(samples)
+    assert len(short) == tokens_of(own)
     np.testing.assert_allclose(short, whole[: len(short)], atol=2e-4)
 
 
