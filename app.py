@@ -49,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _chosen(settings: Settings) -> "Choice":
     """Which checkpoint answers where; a wish that cannot be met ends the start in a sentence."""
     from demo.checkpoint import choose
-    from demo.engine import MIB, Budgets, EngineError
+    from demo.engine import MB, Budgets, EngineError
 
-    budgets = Budgets(settings.clip_store_mb * MIB, settings.conversation_store_mb * MIB)
+    budgets = Budgets(settings.clip_store_mb * MB, settings.conversation_store_mb * MB)
     try:
         return choose(
             settings.model,

@@ -58,15 +58,15 @@ class EngineInfo:
     defaults: Options  # the checkpoint's own generation defaults, every field but seed set
 
 
-MIB = 2**20
+MB = 10**6
 
 
 @dataclass(frozen=True)
 class Budgets:
     """How many bytes may be kept; 0 keeps nothing, as in a process that ends with its request."""
 
-    clips: int = 256 * MIB  # about 35 minutes of the 7B's embeddings in bf16
-    conversations: int = 4096 * MIB  # one full context of the 7B in bf16
+    clips: int = 256 * MB  # about 20 minutes of the 7B's embeddings in bf16
+    conversations: int = 4300 * MB  # one full context of the 7B in bf16
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class Settings:
         256, "--clip-store-mb", "memory for the embeddings of clips heard before", type=int
     )
     conversation_store_mb: int = _flag(
-        4096,
+        4300,
         "--conversation-store-mb",
         "memory for what earlier turns were turned into, so that a turn costs only what is new; "
         "never more than a quarter of what is free at the start",
