@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from transformers.generation.configuration_utils import CompileConfig
 
 from demo.checkpoint import choose, load
 from demo.engine import EngineError, Options
 from demo.local import LocalEngine
 from demo.quantizing import quantization
+from tests.steps import captured_step
 from tests.test_local import CASES, GREEDY
 
 
@@ -27,9 +27,7 @@ def engine() -> Iterator[LocalEngine]:
 @pytest.fixture(scope="module")
 def static(engine: LocalEngine) -> Iterator[LocalEngine]:
     """An engine that draws on static caches, its step captured but not compiled to machine code."""
-    step: Any = CompileConfig(backend="eager", fullgraph=True)
-    step.mode, step._compile_all_devices = None, True
-    one = LocalEngine(engine._model, engine._processor, engine.info, compiled=step)
+    one = LocalEngine(engine._model, engine._processor, engine.info, compiled=captured_step())
     yield one
     one.close()
 

@@ -25,6 +25,7 @@ from demo.engine import Budgets, Conversation, EngineInfo, Options
 from demo.local import LocalEngine
 from demo.stores import ClipStore, Prefix, PrefixStore, cache_bytes
 from demo.streaming import SPARE_MOST, InferenceThread
+from tests.steps import captured_step
 
 Small = tuple[Any, Any, Any]
 """The engine's model, the processor, and the same model for plain Transformers."""
@@ -71,6 +72,13 @@ def tight(small: Small) -> Iterator[LocalEngine]:
 @pytest.fixture(scope="module")
 def without(small: Small) -> Iterator[LocalEngine]:
     with closing(build(small, Budgets(0, 0))) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def static(small: Small) -> Iterator[LocalEngine]:
+    info = EngineInfo("small", "cpu", "float32", 8192, False, GREEDY)
+    with closing(LocalEngine(small[0], small[1], info, TINY, captured_step())) as engine:
         yield engine
 
 
@@ -138,11 +146,12 @@ TURN = st.builds(
 ACTION = st.one_of(
     st.tuples(st.just("say"), TURN),
     st.tuples(st.just("edit"), TURN),
+    st.tuples(st.just("ahead"), TURN),
     st.tuples(st.sampled_from(["retry", "undo", "stop", "other"]), st.none()),
 )
 
 
-@pytest.mark.parametrize("store", ["roomy", "tight", "without"])
+@pytest.mark.parametrize("store", ["roomy", "tight", "without", "static"])
 @settings(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -163,6 +172,9 @@ def test_any_conversation_gets_the_replies_of_plain_transformers(
                 here = [*here, (turn, "")]
             case "edit":
                 here = [*here[:-1], (turn, "")]
+            case "ahead":  # the clips are there before the words are sent
+                here = [*here, (turn, "")]
+                engine.prepare(*asked([*here[:-1], (replace(turn, words=""), "")]))
             case "undo":
                 here = here[:-1] or here
             case "other":
