@@ -138,6 +138,7 @@ def stopped_midway(analyst: Visitor) -> str:
         with suppress(TimeoutError):
             stop.click(timeout=500)
             analyst.until_done("analysis")
+            analyst.page.wait_for_timeout(500)  # what was on its way to the page has come by then
             return analyst.replies("analysis").last.inner_text()
         analyst.press("analysis", "Clear")
     raise AssertionError("five replies ended before they could be stopped")
@@ -272,7 +273,7 @@ def test_a_visitor_is_told_the_place_in_the_queue(visit: Visit, served: Served):
 
 
 NAMES = re.compile(
-    r"Qwen2?-?Audio|Qwen/\S+|preview|python app\.py( --?\S+)*|GPU|GB|API|MCP|cpu|cuda|float32|"
+    r"Qwen2?-?Audio|Qwen/\S+|preview|python app\.py( --?\S+)*|GPU|GB|MB|API|MCP|cpu|cuda|float32|"
     r"bfloat16|top-[pk]|Fake \S+ Audio Input|Fake Audio Input \d|https?|--\S+|\S+\.pem|Markdown|"
     r"You are a helpful assistant\."
 )
