@@ -5,7 +5,7 @@ take any length. Running them on the clips' frames and a margin gives the same n
 float32) in a fraction of the time. This module knows nothing of text, caches or generation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def mel_frames(extractor: Any, samples: np.ndarray) -> int:
 
 def tokens_of(frames: int) -> int:
     """How many `<|AUDIO|>` tokens a clip of so many mel frames becomes."""
-    return ((frames - 1) // 2 + 1 - 2) // 2 + 1
+    return positions_of(frames) // 2
 
 
 @torch.inference_mode()
@@ -59,18 +59,39 @@ def encode(tower: Any, mels: torch.Tensor, frames: Sequence[int]) -> torch.Tenso
 
     `mels` are (clips, mel bins, frames) with a margin; `frames` says how many are each clip's own.
     """
+    positions = [positions_of(count) for count in frames]
+    return pooled(tower, layered(tower, tower.layers, convolved(tower, mels, frames), positions))
+
+
+def positions_of(frames: int) -> int:
+    """How many positions of the tower's layers a clip of so many mel frames takes."""
+    return (frames - 1) // 2 + 1
+
+
+def convolved(tower: Any, mels: torch.Tensor, frames: Sequence[int]) -> torch.Tensor:
+    """What the tower's layers start from: (clips, positions, width)."""
     width = min(-(-(max(frames) + MARGIN_FRAMES) // 4) * 4, mels.shape[-1])
     weight = tower.conv1.weight
     hidden = mels[:, :, :width].to(weight.device, weight.dtype)
     hidden = torch.nn.functional.gelu(tower.conv1(hidden))
     hidden = torch.nn.functional.gelu(tower.conv2(hidden)).permute(0, 2, 1)
-    hidden = hidden + tower.embed_positions.weight[: hidden.shape[1]]
-    own = torch.tensor([(count - 1) // 2 + 1 for count in frames], device=hidden.device)
+    return hidden + tower.embed_positions.weight[: hidden.shape[1]]
+
+
+def layered(
+    tower: Any, layers: Iterable[Any], hidden: torch.Tensor, positions: Sequence[int]
+) -> torch.Tensor:
+    """`hidden` (clips, positions, width) after some of the tower's layers, clips kept apart."""
+    own = torch.tensor(positions, device=hidden.device)
     heard = torch.arange(hidden.shape[1], device=hidden.device) < own[:, None]
     mask = create_bidirectional_mask(
         config=tower.config, inputs_embeds=hidden, attention_mask=heard.long()
     )
-    for layer in tower.layers:
+    for layer in layers:
         hidden = layer(hidden, mask)
-    hidden = tower.avg_pooler(hidden.permute(0, 2, 1)).permute(0, 2, 1)
-    return tower.layer_norm(hidden)
+    return hidden
+
+
+def pooled(tower: Any, hidden: torch.Tensor) -> torch.Tensor:
+    """The tower's output from its last layer's: (clips, audio tokens, width)."""
+    return tower.layer_norm(tower.avg_pooler(hidden.permute(0, 2, 1)).permute(0, 2, 1))

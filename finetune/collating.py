@@ -20,7 +20,7 @@ TURN_TOKENS = 12
 
 def guessed_tokens(conversation: Conversation, store: FeatureStore) -> int:
     """Roughly how long a conversation is, without rendering it."""
-    heard = sum(store.places[part["audio_url"]][1] for part in audio_parts(conversation))
+    heard = sum(store.tokens(part["audio_url"]) for part in audio_parts(conversation))
     words = [
         part.get("text", "")
         for turn in conversation
@@ -94,7 +94,7 @@ class FeatureCollator:
         }
 
     def _tokens(self, part: dict[str, Any]) -> int:
-        return self.store.places[part["audio_url"]][1]
+        return self.store.tokens(part["audio_url"])
 
     def _joined(self, clips: list[np.ndarray]) -> torch.Tensor:
         if not clips:

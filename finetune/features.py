@@ -1,4 +1,4 @@
-"""What a frozen encoder hears in many clips at once, on windows as short as the longest of them.
+"""What an encoder's frozen layers hear in many clips at once, on windows as short as the longest.
 
 How a short window gives what the model's own 30 s give is `demo.encoder`'s; `store.py` keeps what
 is heard here. This module knows nothing of text.
@@ -11,27 +11,36 @@ import numpy as np
 import torch
 from transformers import Qwen2AudioEncoder, WhisperFeatureExtractor
 
-from demo.encoder import encode, log_mel, mel_frames, tokens_of
+from demo.encoder import convolved, encode, layered, log_mel, mel_frames, positions_of, tokens_of
 
 
 @dataclass(frozen=True, eq=False)
 class Listener:
-    """An encoder and its feature extractor."""
+    """An encoder and its feature extractor; the topmost `trained` layers are left to training."""
 
     encoder: Qwen2AudioEncoder
     extractor: WhisperFeatureExtractor
+    trained: int = 0
 
     @torch.inference_mode()
     def hear(self, clips: Sequence[np.ndarray], bf16: bool = False) -> list[np.ndarray]:
-        """The encoder's output for each clip, (audio tokens, width) in float32.
+        """What each clip is to the frozen layers, (frames, width) in float32.
 
-        Clips are mono float32 at 16 kHz, at most 30 s; alike lengths waste least.
+        A frame is an audio token or, where layers are left to training, one of the encoder's
+        positions, two to a token. Clips are mono float32 at 16 kHz, at most 30 s; alike lengths
+        waste least.
         """
         room = max(mel_frames(self.extractor, clip) for clip in clips)
         heard = [log_mel(self.extractor, clip, room) for clip in clips]
         frames = [own for _, own in heard]
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            rows = encode(self.encoder, torch.stack([mel for mel, _ in heard]), frames)
-        return [
-            row[: tokens_of(own)].float().numpy() for row, own in zip(rows, frames, strict=True)
-        ]
+            rows = self._through(torch.stack([mel for mel, _ in heard]), frames)
+        length = positions_of if self.trained else tokens_of
+        return [row[: length(own)].float().numpy() for row, own in zip(rows, frames, strict=True)]
+
+    def _through(self, mels: torch.Tensor, frames: list[int]) -> torch.Tensor:
+        if not self.trained:
+            return encode(self.encoder, mels, frames)
+        frozen = list(self.encoder.layers)[: -self.trained]
+        positions = [positions_of(own) for own in frames]
+        return layered(self.encoder, frozen, convolved(self.encoder, mels, frames), positions)

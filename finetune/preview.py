@@ -21,6 +21,7 @@ from finetune.base import Shape, build_base
 from finetune.clips import questions
 from finetune.clips.library import Row, open_library
 from finetune.conversations import conversation
+from finetune.ears import POSITIONS_PER_TOKEN
 from finetune.encoding import fill
 from finetune.export import save
 from finetune.features import Listener
@@ -83,18 +84,22 @@ def heard(
     manifest: Manifest,
     shelf: Shelf,
     folder: Path,
+    trained_layers: int,
 ) -> FeatureStore:
-    """The features of every clip in the manifest."""
+    """What every clip in the manifest is to the encoder's frozen layers."""
     tower = model.model.audio_tower.eval()
-    store = FeatureStore(folder, tower.config.d_model)
-    listener = Listener(tower, processor.feature_extractor)
+    per_token = POSITIONS_PER_TOKEN if trained_layers else 1
+    store = FeatureStore(folder, tower.config.d_model, per_token)
+    listener = Listener(tower, processor.feature_extractor, trained_layers)
     fill(store, manifest.clips(), lambda url: read(url, shelf.rows), listener)
     return store
 
 
 def student_of(options: argparse.Namespace, model: Qwen2AudioForConditionalGeneration) -> Student:
     """What is trained, its second task's head included where a run before this one had it."""
-    student = Student(model, compiled=options.compile, masking=Masking())
+    student = Student(
+        model, compiled=options.compile, masking=Masking(), trained_layers=options.trained_layers
+    )
     if options.start:
         last = get_last_checkpoint(str(options.start / "run"))
         if last is None:
@@ -110,12 +115,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--encoder", default="openai/whisper-tiny.en", help="hub name or folder")
     parser.add_argument("--start", type=Path, help="OUTPUT of a run whose last save to go on from")
     parser.add_argument("--features", type=Path, help="folder of kept features (OUTPUT/features)")
+    parser.add_argument("--trained-layers", type=int, default=0, help="of the encoder, topmost")
     parser.add_argument("--most-clips", type=int, help="use only so many, the first ones")
     parser.add_argument("--long-clips", type=int, default=2500, help="how many to join from others")
     parser.add_argument("--conversations", type=int, default=200_000)
     parser.add_argument("--steps", type=int, help="fewer steps than the conversations give")
     parser.add_argument("--schedule", default=Recipe.schedule, help="of the learning rate")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
+    parser.add_argument("--encoder-rate", type=float, default=Recipe.encoder_rate)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="faster steps; needs a C++ compiler")
@@ -132,17 +139,17 @@ def main(arguments: list[str] | None = None) -> None:
     if not path.exists():
         write_manifest(path, drawn_conversations(shelf, options.conversations, options.seed))
     manifest = Manifest(path)
-    store = heard(
-        model, processor, manifest, shelf, options.features or options.output / "features"
-    )
     recipe = Recipe(
         steps=options.steps,
         learning_rate=options.learning_rate,
+        encoder_rate=options.encoder_rate,
         schedule=options.schedule,
         seed=options.seed,
     )
     torch.manual_seed(options.seed)
     student = student_of(options, model)
+    features = options.features or options.output / "features"
+    store = heard(model, processor, manifest, shelf, features, options.trained_layers)
     student = train(student, processor, manifest, store, recipe, options.output / "run")
     save(student.model, processor, options.output / "checkpoint")
 

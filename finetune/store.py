@@ -15,9 +15,9 @@ INDEX = "features.jsonl"
 class FeatureStore:
     """A dictionary of (frames, width) arrays by key, on disk."""
 
-    def __init__(self, folder: Path, width: int) -> None:
+    def __init__(self, folder: Path, width: int, frames_per_token: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.width = folder, width
+        self.folder, self.width, self.frames_per_token = folder, width, frames_per_token
         self.places: dict[str, tuple[int, int]] = dict(_read_index(folder / INDEX))
         self.end = max((start + frames for start, frames in self.places.values()), default=0)
 
@@ -31,6 +31,10 @@ class FeatureStore:
             file.seek(start * row_bytes)
             data = file.read(frames * row_bytes)
         return np.frombuffer(data, np.float16).reshape(frames, self.width)
+
+    def tokens(self, key: str) -> int:
+        """How many audio tokens the model makes of these frames."""
+        return self.places[key][1] // self.frames_per_token
 
     def add(self, keys: list[str], arrays: list[np.ndarray]) -> None:
         """Append new arrays, the numbers before the index that speaks of them."""

@@ -2,8 +2,9 @@
 
 Beside the words of the reply, the decoder's middle layer is asked for the transcript of each clip
 at the clip's own positions (connectionist temporal classification). That tells it at every frame
-what a reply alone would teach it slowly; the head for it is thrown away after training. This
-module knows nothing of files or of the training loop.
+what a reply alone would teach it slowly; the head for it is thrown away after training. The
+encoder stays as it is but for its topmost layers, where those are asked for. This module knows
+nothing of files or of the training loop.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 from transformers import Qwen2AudioForConditionalGeneration, Qwen2Model
 
+from finetune.ears import POSITIONS_PER_TOKEN, Ears
 from finetune.masking import Masking
 from finetune.rendering import IGNORED
 
@@ -41,7 +43,8 @@ class Student(nn.Module):
     """A model and the head of its second task.
 
     `forward` takes a batch of `collating.FeatureCollator` and gives the losses; `ctc_weight` 0
-    leaves the second task out, and without `masking` nothing is hidden in training.
+    leaves the second task out, and without `masking` nothing is hidden in training. With
+    `trained_layers` the features are what comes before so many of the encoder's topmost layers.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Student(nn.Module):
         ctc_weight: float = 0.5,
         compiled: bool = False,
         masking: Masking | None = None,
+        trained_layers: int = 0,
     ) -> None:
         super().__init__()
         self.model, self.masking = model, masking
@@ -58,7 +62,8 @@ class Student(nn.Module):
         self.blank, width = model.lm_head.weight.shape
         self.ctc = nn.Linear(width, self.blank + 1)
         self.decode = torch.compile(decode, dynamic=True) if compiled else decode
-        model.model.audio_tower.requires_grad_(False)
+        tower = model.model.audio_tower.requires_grad_(False)
+        self.ears = Ears(tower, trained_layers) if trained_layers else None
 
     def forward(
         self,
@@ -74,6 +79,9 @@ class Student(nn.Module):
         `features` holds the frames of all clips in their order, (all frames, encoder width);
         `clip_frames` how many belong to each; `transcripts` the clips' texts end to end.
         """
+        if self.ears and len(clip_frames):
+            features = self.ears(features, clip_frames)
+            clip_frames = clip_frames // POSITIONS_PER_TOKEN
         heard = input_ids == self.model.config.audio_token_id
         words = self.model.get_input_embeddings()(input_ids)
         if self.masking and self.training:

@@ -29,6 +29,7 @@ class Recipe:
     steps: int | None = None
     batch_tokens: int = 3200
     learning_rate: float = 1.2e-3
+    encoder_rate: float = 0.15  # of the learning rate, for the encoder's layers that are trained
     schedule: str = "cosine"
     warmup_steps: int = 150
     weight_decay: float = 0.05
@@ -43,9 +44,9 @@ class Recipe:
 class StudentTrainer(Trainer):
     """Trainer that takes its batches by their tokens and reports every loss of the student."""
 
-    def __init__(self, batches: TokenBatches, **kwargs: Any) -> None:
+    def __init__(self, batches: TokenBatches, encoder_rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.batches = batches
+        self.batches, self.encoder_rate = batches, encoder_rate
         self.sums: dict[str, float] = {}
 
     def get_train_dataloader(self) -> DataLoader:
@@ -56,6 +57,20 @@ class StudentTrainer(Trainer):
             collate_fn=self.data_collator,
         )
         return self.accelerator.prepare(loader)
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Transformers' own, with the encoder's weights in groups of their own rate."""
+        optimizer = super().create_optimizer(model)
+        assert self.model is not None
+        named = self.model.named_parameters()
+        ears = {id(weight) for name, weight in named if "audio_tower." in name}
+        for group in list(optimizer.param_groups):
+            mine = [weight for weight in group["params"] if id(weight) in ears]
+            if mine:
+                group["params"] = [weight for weight in group["params"] if id(weight) not in ears]
+                rate = group["lr"] * self.encoder_rate
+                optimizer.add_param_group({**group, "params": mine, "lr": rate})
+        return optimizer
 
     def compute_loss(
         self,
@@ -119,6 +134,7 @@ def train(
     averaging = Averaging(student, recipe.average)
     trainer = StudentTrainer(
         batches,
+        recipe.encoder_rate,
         model=student,
         args=arguments(recipe, output, steps),
         train_dataset=manifest,

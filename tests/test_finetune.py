@@ -95,16 +95,21 @@ def talk(url: str, reply: str) -> list[dict]:
 @pytest.fixture
 def lesson(tiny, tmp_path):
     """A manifest of twelve conversations on four clips, and the features of these."""
-    model, processor = tiny
     urls = [f"clip{n}" for n in range(4)]
     write_manifest(
         tmp_path / "train.jsonl", (talk(urls[n % 4], f"I hear a siren. {n}") for n in range(12))
     )
     manifest = Manifest(tmp_path / "train.jsonl")
-    store = FeatureStore(tmp_path / "features", 32)
-    listener = Listener(model.model.audio_tower.eval(), processor.feature_extractor)
+    return manifest, features_of(tiny, manifest, tmp_path / "features")
+
+
+def features_of(tiny, manifest: Manifest, folder: Path, trained_layers: int = 0) -> FeatureStore:
+    model, processor = tiny
+    tower = model.model.audio_tower.eval()
+    store = FeatureStore(folder, 32, 2 if trained_layers else 1)
+    listener = Listener(tower, processor.feature_extractor, trained_layers)
     fill(store, manifest.clips(), lambda url: noise(16_000 + 999 * int(url[-1])), listener)
-    return manifest, store
+    return store
 
 
 # -- what is rendered, and what is learned -------------------------------------------------
@@ -188,14 +193,18 @@ def test_a_store_survives_a_run_that_was_killed_while_writing(tmp_path):
 # -- training ------------------------------------------------------------------------------
 
 
-def test_training_through_kept_features_is_training_through_the_model(tiny, lesson):
+@pytest.mark.parametrize("trained_layers", [0, 1])
+def test_training_through_kept_features_is_training_through_the_model(
+    tiny, lesson, tmp_path, trained_layers: int
+):
     """The student's loss on the reply is the model's own, sound and all."""
     model, processor = tiny
-    manifest, store = lesson
+    manifest, _ = lesson
+    store = features_of(tiny, manifest, tmp_path / "own", trained_layers)
     turns = manifest[1]
     collator = FeatureCollator(Renderer(processor), store)
     batch = collator([turns])
-    student = Student(model, ctc_layer=2)
+    student = Student(model, ctc_layer=2, trained_layers=trained_layers)
     with torch.no_grad():
         mine = student.eval()(**batch)["reply_loss"]
         text = processor.apply_chat_template(turns, tokenize=False)
@@ -219,12 +228,42 @@ def weights(student) -> dict[str, torch.Tensor]:
     return {name: weight.clone() for name, weight in student.state_dict().items()}
 
 
-def fresh(tiny) -> Student:
+def fresh(tiny, trained_layers: int = 0) -> Student:
     model, _ = tiny
     torch.manual_seed(3)
     copy = Qwen2AudioForConditionalGeneration(model.config)
     copy.load_state_dict(model.state_dict())
-    return Student(copy, ctc_layer=2)
+    return Student(copy, ctc_layer=2, trained_layers=trained_layers)
+
+
+@pytest.mark.parametrize("trained_layers", [0, 1])
+def test_of_the_encoder_only_the_layers_asked_for_are_trained(
+    tiny, lesson, tmp_path, trained_layers: int
+):
+    manifest, _ = lesson
+    store = features_of(tiny, manifest, tmp_path / "own", trained_layers)
+    student = fresh(tiny, trained_layers)
+    before = weights(student)
+    recipe = Recipe(steps=2, batch_tokens=400, save_every=2, log_every=1, bf16=False)
+    losses(student, tiny[1], (manifest, store), recipe, tmp_path / "run")
+    changed = {name for name, weight in weights(student).items() if not weight.equal(before[name])}
+    top = [f"layers.{n}." for n in range(len(student.model.model.audio_tower.layers))]
+    heard = {name.split("audio_tower.")[1] for name in changed if "audio_tower." in name}
+    expected = (*top[-trained_layers:], "layer_norm.") if trained_layers else ()
+    assert {any(name.startswith(part) for part in expected) for name in heard} <= {True}
+    assert bool(heard) == bool(trained_layers)
+    assert any("multi_modal_projector" in name for name in changed)
+
+
+def test_the_encoder_learns_at_a_rate_of_its_own(tiny, lesson, tmp_path):
+    manifest, _ = lesson
+    store = features_of(tiny, manifest, tmp_path / "own", 1)
+    recipe = Recipe(steps=2, batch_tokens=400, log_every=1, bf16=False, encoder_rate=0.0)
+    student = fresh(tiny, 1)
+    before = weights(student)
+    losses(student, tiny[1], (manifest, store), recipe, tmp_path / "run")
+    heard = [name for name in before if "audio_tower." in name]
+    assert all(weights(student)[name].equal(before[name]) for name in heard)
 
 
 def test_masking_hides_frames_of_speech_only_and_words_of_replies_only():
