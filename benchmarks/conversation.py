@@ -22,11 +22,13 @@ from benchmarks.shapes import SHAPES, build
 from benchmarks.talking import (
     Measured,
     app_way,
+    as_loaded,
     card_way,
     conversation_of,
     engine_of,
     greedy,
     machine,
+    speak_words,
 )
 
 TYPING_SECONDS = 2.0  # from the upload to send
@@ -36,9 +38,8 @@ def converse(
     model: Any, processor: Any, options: argparse.Namespace
 ) -> Iterator[tuple[Measured, Measured]]:
     """Each turn both ways; the conversation goes on with the reply, which must be the same."""
-    model.generation_config.eos_token_id = None  # every reply has its full length
     replies: list[str] = []
-    with closing(engine_of(model, processor, options.tokens)) as engine:
+    with closing(engine_of(as_loaded(model), processor, options.tokens)) as engine:
         for _ in range(options.turns):
             turns, clips = conversation_of(replies, options.seconds)
             card = card_way(model, processor, turns, clips, options.tokens)
@@ -51,7 +52,7 @@ def ahead(model: Any, processor: Any, options: argparse.Namespace) -> Measured:
     """The first turn, its clip there for a while before its question is sent."""
     turns, clips = conversation_of([], options.seconds)
     waiting = [{**turns[0], "content": turns[0]["content"][:1]}]
-    with closing(engine_of(model, processor, options.tokens)) as engine:
+    with closing(engine_of(as_loaded(model), processor, options.tokens)) as engine:
         engine.prepare(waiting, clips)
         time.sleep(TYPING_SECONDS)
         return app_way(engine, turns, clips, options.tokens)
@@ -63,7 +64,7 @@ def stopped(
     """Seconds from stop to idle: in the prefill of the whole conversation, and in its reply."""
     turns, clips = conversation_of(replies, options.seconds)
     found = {}
-    with closing(engine_of(model, processor, options.tokens)) as engine:
+    with closing(engine_of(as_loaded(model), processor, options.tokens)) as engine:
         for moment in ("prefill", "reply"):
             stream = cast(Any, engine.stream(turns, clips, greedy(options.tokens)))
             next(stream)
@@ -139,6 +140,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     model, processor = build(options.shape, options.device, getattr(torch, options.dtype))
+    speak_words(model, processor.tokenizer)
     print("turn  card TTFT  app TTFT   ratio  card tok/s  app tok/s  equal")
     measured: list[tuple[Measured, Measured]] = []
     for card, app in converse(model, processor, options):

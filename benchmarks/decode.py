@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks.shapes import SHAPES, build
-from benchmarks.talking import Measured, app_way, card_way, greedy, machine
+from benchmarks.talking import Measured, app_way, as_loaded, card_way, greedy, machine
 from demo.engine import Budgets, EngineInfo
 from demo.local import LocalEngine
 from demo.quantizing import stored_bytes
@@ -66,6 +66,7 @@ def replied(way: str, model: Any, processor: Any, new: int) -> Measured:
         return card_way(model, processor, ASKED, [], new)
     info = EngineInfo("benchmark", str(model.device), str(model.dtype), 8192, False, greedy(new))
     step = compiled_step() if "compiled" in way else None
+    model = model if step else as_loaded(model)
     with closing(LocalEngine(model, processor, info, Budgets(0, 0), step)) as engine:
         app_way(engine, ASKED, [], new)
         return app_way(engine, ASKED, [], new)

@@ -4,6 +4,7 @@ On the CPU that is resident memory, whose peak Linux can reset; on CUDA what tor
 """
 
 import argparse
+import gc
 import os
 from contextlib import closing
 from multiprocessing import get_context
@@ -13,7 +14,14 @@ from typing import Literal
 import torch
 
 from benchmarks.shapes import build
-from benchmarks.talking import app_way, card_way, conversation_of, engine_of
+from benchmarks.talking import (
+    app_way,
+    as_loaded,
+    card_way,
+    conversation_of,
+    engine_of,
+    speak_words,
+)
 
 Way = Literal["card", "app"]
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -28,7 +36,9 @@ def peak_over_weights(way: Way, replies: list[str], options: argparse.Namespace)
 def _peak(way: Way, replies: list[str], options: argparse.Namespace) -> int:
     torch.set_num_threads(options.threads)
     model, processor = build(options.shape, options.device, getattr(torch, options.dtype))
-    model.generation_config.eos_token_id = None
+    speak_words(model, processor.tokenizer)
+    model = as_loaded(model) if way == "app" else model
+    gc.collect()
     before = _now(options.device)
     with closing(engine_of(model, processor, options.tokens)) as engine:
         # The card's way keeps nothing: its peak is that of the last turn.

@@ -24,7 +24,7 @@ from playwright.sync_api import sync_playwright
 
 from benchmarks.browsing import Timed, served, visiting
 from benchmarks.shapes import SHAPES, build
-from benchmarks.talking import RATE, greedy, machine
+from benchmarks.talking import RATE, as_loaded, greedy, machine
 from demo.engine import EngineInfo
 from demo.local import LocalEngine
 from tests.conftest import CHROMIUM, QUIET_CHROMIUM
@@ -195,7 +195,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     model, processor = build(options.shape, options.device, getattr(torch, options.dtype))
     model.generation_config.eos_token_id = None  # every reply has its full length
     info = EngineInfo("benchmark", options.device, options.dtype, 8192, False, greedy(64))
-    with closing(Timed(LocalEngine(model, processor, info))) as engine:
+    with closing(Timed(LocalEngine(as_loaded(model), processor, info))) as engine:
         result = {"shape": options.shape, "machine": machine(options.device)}
         result |= measure(options, engine)
     print(table(result))

@@ -1,7 +1,9 @@
 """A conversation about clips of noise, answered the model card's way and the app's."""
 
+import copy
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from transformers.generation.streamers import BaseStreamer
 from demo.decoding import Pieces
 from demo.engine import Conversation, EngineInfo, Options
 from demo.local import LocalEngine
+from demo.packing import pack
 
 RATE = 16_000
 QUESTION = "What do you hear in this clip?"
@@ -113,9 +116,27 @@ def conversation_of(
 
 
 def engine_of(model: Any, processor: Any, new: int) -> LocalEngine:
-    """The app's engine with its own defaults, greedy."""
+    """The app's engine with its own defaults, greedy, on a model that `as_loaded` gave."""
     info = EngineInfo("benchmark", str(model.device), str(model.dtype), 8192, False, greedy(new))
     return LocalEngine(model, processor, info)
+
+
+def speak_words(model: Any, tokenizer: Any) -> None:
+    """Makes replies of whole words that never end by themselves.
+
+    Random weights say bytes that are no text, which the next turn's prompt would not hold as the
+    same tokens; what a trained model says is read again as it was drawn.
+    """
+    texts = (tokenizer.decode([token]) for token in range(len(tokenizer)))
+    words = {token for token, text in enumerate(texts) if re.fullmatch(" [a-z]+", text)}
+    others = [token for token in range(model.config.text_config.vocab_size) if token not in words]
+    model.generation_config.suppress_tokens = others
+    model.generation_config.eos_token_id = None
+
+
+def as_loaded(model: Any) -> Any:
+    """The model as the app would have loaded it; the one handed in stays as the card has it."""
+    return pack(copy.deepcopy(model)) if model.device.type == "cpu" else model
 
 
 def greedy(new: int) -> Options:

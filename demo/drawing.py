@@ -14,8 +14,9 @@ import torch
 from transformers import DynamicCache, StaticCache
 from transformers.generation.configuration_utils import CompileConfig, GenerationConfig
 
+from demo.caches import copy_prefix, layers_of
 from demo.decoding import Pieces, StopOn
-from demo.stores import Prefix, copy_prefix, layers_of
+from demo.stores import Prefix
 
 SMALLEST = 512  # positions of the smallest static cache
 

@@ -101,7 +101,7 @@ class LocalEngine:
         self._prefiller = Prefiller(model, self._extractor, self._budgets)
         self._compiled = compiled
         self._drawer = Drawer(model, self._tokenizer, compiled)
-        self._weights = sum(stored_bytes(weight) for weight in model.parameters())
+        self._weights = sum(map(stored_bytes, [*model.parameters(), *model.buffers()]))
         self._layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]
 
     @property

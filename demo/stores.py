@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import Cache, DynamicLayer, StaticLayer
+
+from demo.caches import cache_bytes, copy_prefix, new_cache
 
 Key = int | tuple[str, int]
 """What stands at a position: a token's id, or a clip's hash and the place in the clip. Two clips
@@ -28,31 +29,6 @@ def common_prefix(one: Sequence[Key], other: Sequence[Key]) -> int:
             break
         count += 1
     return count
-
-
-def cache_bytes(cache: Cache) -> int:
-    return sum(keys.nbytes + values.nbytes for keys, values in layers_of(cache))
-
-
-def copy_prefix(cache: Cache, length: int) -> DynamicCache:
-    """A new cache of the first `length` positions; the old one stays as it is."""
-    return DynamicCache(
-        [
-            (keys[:, :, :length].clone(), values[:, :, :length].clone())
-            for keys, values in layers_of(cache)
-        ]
-    )
-
-
-def layers_of(cache: Cache) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Keys and values of each layer that was fed: (1, heads, positions, width)."""
-    return [
-        (layer.keys, layer.values)
-        for layer in cache.layers
-        if isinstance(layer, DynamicLayer | StaticLayer)
-        and layer.keys is not None
-        and layer.values is not None
-    ]
 
 
 class ClipStore:
@@ -111,7 +87,7 @@ class PrefixStore:
         best = max(self._kept, key=lambda entry: common_prefix(entry.keys, keys), default=None)
         shared = 0 if best is None else min(common_prefix(best.keys, keys), len(keys) - 1)
         if best is None or shared == 0:
-            return Prefix([], DynamicCache())
+            return Prefix([], new_cache())
         if shared < SHARE * len(best.keys):
             return Prefix(list(keys[:shared]), copy_prefix(best.cache, shared))
         self._kept.remove(best)

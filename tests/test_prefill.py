@@ -18,12 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoProcessor, Qwen2AudioForConditionalGeneration
 
+from demo.caches import cache_bytes, new_cache
 from demo.checkpoint import PREVIEW
 from demo.decoding import Pieces
 from demo.encoder import embed, log_mel
 from demo.engine import Budgets, Conversation, EngineInfo, Options
 from demo.local import LocalEngine
-from demo.stores import ClipStore, Prefix, PrefixStore, cache_bytes
+from demo.packing import pack
+from demo.stores import ClipStore, Prefix, PrefixStore
 from demo.streaming import SPARE_MOST, InferenceThread
 from tests.steps import captured_step
 
@@ -65,7 +67,8 @@ def roomy(small: Small) -> Iterator[LocalEngine]:
 
 @pytest.fixture(scope="module")
 def tight(small: Small) -> Iterator[LocalEngine]:
-    with closing(build(small, TINY)) as engine:
+    """Little is kept, and the linear layers are packed."""
+    with closing(build((pack(copy.deepcopy(small[0])), *small[1:]), TINY)) as engine:
         yield engine
 
 
@@ -328,7 +331,8 @@ def test_a_prefix_store_keeps_to_its_budget_and_never_gives_all_away(
     small: Small,
 ) -> None:
     embeds = torch.zeros(1, 10, 64)
-    cache = small[0].model.language_model(inputs_embeds=embeds, use_cache=True).past_key_values
+    cache = new_cache()
+    small[0].model.language_model(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
     store = PrefixStore(budget=cache_bytes(cache))
     store.put(Prefix(list(range(10)), cache))
     taken = store.take(list(range(10)))
