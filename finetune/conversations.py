@@ -128,9 +128,9 @@ def next_one(shelf: Shelf, rng: Rng) -> Conversation:
 
 
 SHARES: dict[str, float] = {
-    **{"voice_chat": 0.15, "spoken_question": 0.15, "analysis": 0.32, "typed": 0.03},
-    **{"remembered": 0.13, "together": 0.08, "leveled": 0.04, "pitched": 0.02},
-    **{"windows": 0.03, "long_clip": 0.03, "next_one": 0.02},
+    **{"voice_chat": 0.15, "spoken_question": 0.13, "analysis": 0.30, "typed": 0.03},
+    **{"remembered": 0.12, "together": 0.08, "leveled": 0.04, "pitched": 0.02},
+    **{"windows": 0.03, "long_clip": 0.08, "next_one": 0.02},
 }
 MAKERS: dict[str, Callable[[Shelf, Rng], Conversation]] = {
     **{maker.__name__: maker for maker in (voice_chat, spoken_question, analysis, typed)},

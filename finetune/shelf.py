@@ -1,11 +1,12 @@
 """The rows of a clip library, ready to be drawn from by kind, and the clips behind them.
 
-A clip is named by `library:<id>`; `library:<id>+<id>` is one clip after the other with a short
-rest between. This module knows no conversations.
+A clip is named by `library:<id>`; `library:<id>+<id>` is one clip after the other with a rest
+between, as long as the id before it says. This module knows no conversations.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
+from zlib import crc32
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from finetune.clips.library import SAMPLE_RATE, Row, samples
 from finetune.wordings import pick
 
 SCHEME = "library:"
-REST = np.zeros(int(0.35 * SAMPLE_RATE), np.float32)
+RESTS = (0.02, 0.4)  # seconds, the shortest and the longest
 WINDOW_SECONDS = 29.5
 
 
@@ -63,7 +64,7 @@ def joined(rows: list[Row]) -> Row:
         "question": None,
         "gender": genders.pop() if len(genders) == 1 else None,
         "level": None,
-        "seconds": sum(row["seconds"] for row in rows) + (len(rows) - 1) * len(REST) / SAMPLE_RATE,
+        "seconds": sum(row["seconds"] for row in rows) + sum(rest(row["id"]) for row in rows[:-1]),
     }
 
 
@@ -74,10 +75,17 @@ def audio_part(row: Row) -> dict[str, str]:
 
 def read(url: str, rows: dict[str, Row]) -> np.ndarray:
     """The samples behind `library:…`."""
+    names = url.removeprefix(SCHEME).split("+")
     pieces: list[np.ndarray] = []
-    for name in url.removeprefix(SCHEME).split("+"):
-        pieces += [REST, samples(rows[name])]
-    return np.concatenate(pieces[1:])
+    for name in names:
+        pieces += [samples(rows[name]), np.zeros(int(rest(name) * SAMPLE_RATE), np.float32)]
+    return np.concatenate(pieces[:-1])
+
+
+def rest(name: str) -> float:
+    """Seconds of silence after a clip in a longer one, different from clip to clip."""
+    shortest, longest = RESTS
+    return shortest + (longest - shortest) * (crc32(name.encode()) % 1000) / 1000
 
 
 def same_kind(first: Row, second: Row) -> bool:
