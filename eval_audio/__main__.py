@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from demo.messages import UserError
 from eval_audio.manifest import EvalError
 from eval_audio.options import parse
-from eval_audio.run import run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,8 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         preview.main(rest)
         return 0
+    options = parse(given, __doc__)
+    from eval_audio.run import run  # brings torch and transformers
+
     try:
-        run(parse(given, __doc__))
+        run(options)
     except (EvalError, UserError) as error:
         print(error, file=sys.stderr)
         return 1

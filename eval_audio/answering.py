@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,11 +19,10 @@ import torch
 from demo.audio import SAMPLE_RATE, AudioError, Ear
 from demo.decoding import defaults_of, generation_config
 from demo.encoder import mel_frames, tokens_of
-from eval_audio.manifest import AUDIO, EvalError, Row, Task
+from eval_audio.manifest import AUDIO, EvalError, Form, Row, Task
 from eval_audio.store import Prediction
 from eval_audio.words import joined
 
-Form = Literal["chat", "raw"]
 Item = TypeVar("Item")
 
 CLIP = f"<|audio_bos|>{AUDIO}<|audio_eos|>"

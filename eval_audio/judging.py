@@ -129,7 +129,7 @@ def judge_all(
     asked: Mapping[int, Question],
     predictions: Sequence[Prediction],
     folder: Path,
-    tell: Callable[[int], None],
+    tell: Callable[[int], object],
 ) -> dict[int, float]:
     """The score of each row that was judged in both orders; kept in `folder` on the way.
 

@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Task = Literal["asr", "s2tt", "ser", "vsc", "chat"]
+Compared = Literal["asr", "s2tt", "ser", "vsc"]
+Task = Literal[Compared, "chat"]
 TASKS: tuple[Task, ...] = ("asr", "s2tt", "ser", "vsc", "chat")
+Form = Literal["chat", "raw"]
+"""How a prompt is shown to a model: as a turn of a conversation, or bare after its clip."""
 AUDIO = "<|AUDIO|>"
 
 

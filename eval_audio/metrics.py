@@ -15,7 +15,7 @@ import jiwer
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 
-from eval_audio.manifest import EvalError, Task
+from eval_audio.manifest import Compared, EvalError
 from eval_audio.words import BY_CHARACTER, Normalizer, normalizer
 
 CONFIDENCE = 0.95
@@ -47,8 +47,8 @@ class Estimate:
 NONE = Estimate(math.nan, math.nan, math.nan)
 
 
-def metric_for(task: Task, language: str) -> Metric:
-    """The published metric of a task whose replies are compared with a reference.
+def metric_for(task: Compared, language: str) -> Metric:
+    """The published metric of a task, by the rules of the replies' language.
 
     Raises:
         EvalError: the language's tokenizer is not installed.
@@ -61,8 +61,6 @@ def metric_for(task: Task, language: str) -> Metric:
             return _bleu(TOKENIZERS.get(language, "13a"))
         case "ser" | "vsc":
             return Metric("accuracy", _right, _share)
-        case "chat":
-            raise ValueError("a chat has no reference to be compared with; it is judged")
 
 
 def estimate(counts: np.ndarray, value: Value, resamples: int, seed: int) -> Estimate:
@@ -129,5 +127,5 @@ def _matches(bleu: BLEU, references: Sequence[str], replies: Sequence[str]) -> n
 
 
 def _bleu_of(sums: np.ndarray) -> float:
-    lengths, matches = sums[:2].tolist(), sums[2:].tolist()
-    return BLEU.compute_bleu(matches[:ORDER], matches[ORDER:], *lengths, "exp").score
+    said, wanted, *grams = sums.tolist()
+    return BLEU.compute_bleu(grams[:ORDER], grams[ORDER:], said, wanted, "exp").score

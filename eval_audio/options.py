@@ -1,4 +1,7 @@
-"""The command line of an evaluation -> one frozen `Options`."""
+"""The command line of an evaluation -> one frozen `Options`.
+
+Nothing here imports torch, so that a wrong flag is told at once.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -8,8 +11,7 @@ from typing import Any
 
 from demo.checkpoint import Dtype
 from demo.hub import Hub
-from eval_audio.answering import Form
-from eval_audio.manifest import TASKS, Task
+from eval_audio.manifest import TASKS, Form, Task
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def _add_how(add: Any) -> None:
         help="how a prompt is shown: as a turn, or bare after the clip [by the checkpoint]",
     )
     add("--allow-private-urls", action="store_true", help="clips from private networks too")
-    add("--resamples", type=int, default=1000, help="of the bootstrap [%(default)s]")
-    add("--seed", type=int, default=0, help="of the bootstrap [%(default)s]")
+    add("--resamples", type=_counted, default=1000, help="of the bootstrap [%(default)s]")
+    add("--seed", type=_counted, default=0, help="of the bootstrap [%(default)s]")
 
 
 def _add_judge(add: Any) -> None:
@@ -83,8 +85,15 @@ def _add_judge(add: Any) -> None:
     add("--judge-key-env", default="OPENAI_API_KEY", help="variable with its key [%(default)s]")
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+def _counted(text: str, least: int = 0) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of {least} or more")
     return value
+
+
+def _positive(text: str) -> int:
+    return _counted(text, 1)

@@ -47,7 +47,10 @@ class Published:
 def table() -> list[Published]:
     with TABLE.open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]
-    return [Published(*names, float(value), origin) for *names, value, origin in rows]
+    return [
+        Published(task, dataset, split, metric, system, float(value), origin)
+        for task, dataset, split, metric, system, value, origin in rows
+    ]
 
 
 def beside(task: Task, manifest: str, source: str) -> list[Published]:

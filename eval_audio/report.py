@@ -12,7 +12,7 @@ from typing import Any
 from eval_audio.metrics import Estimate
 from eval_audio.published import Published
 
-HEAD = "| source | system | metric | result | 95% | ours − theirs | rows | errors |"
+HEAD = "| source | system | metric | result | 95% | ours − theirs | rows | left out |"
 RULE = "|---|---|---|---|---|---|---|---|"
 OURS = "**this run**"
 
@@ -25,7 +25,7 @@ class Group:
     metric: str
     estimate: Estimate
     scored: int  # rows that are in the result
-    errors: int  # rows that are not
+    left_out: int  # rows that are not
     published: Sequence[Published]
 
 
@@ -33,7 +33,7 @@ def table(groups: Iterable[Group]) -> str:
     return "\n".join([HEAD, RULE, *(line for group in groups for line in _lines(group))])
 
 
-def notes(task: str, rows: int, errors: int, long_clips: int) -> list[str]:
+def notes(task: str, rows: int, errors: int, long_clips: int, scored: int) -> list[str]:
     """What a reader of the table is to know of the rows."""
     found: list[str] = []
     if errors:
@@ -41,6 +41,9 @@ def notes(task: str, rows: int, errors: int, long_clips: int) -> list[str]:
     if long_clips:
         way = "one after the other" if task in ("asr", "s2tt") else "together in one prompt"
         found.append(f"{long_clips} clips of over 30 s were heard by windows, {way}.")
+    if unjudged := rows - errors - scored:
+        why = "judgements.jsonl says why where a judge was asked; else see --help on judges"
+        found.append(f"{unjudged} answers have no judgement: {why}.")
     return found
 
 
@@ -48,7 +51,7 @@ def _lines(group: Group) -> list[str]:
     name, ours = group.metric, group.estimate
     between = f"{_number(ours.low, name)} to {_number(ours.high, name)}"
     mine = f"| {group.source} | {OURS} | {name} | {_number(ours.value, name)} | {between} |"
-    lines = [f"{mine} | {group.scored} | {group.errors} |"]
+    lines = [f"{mine} | {group.scored} | {group.left_out} |"]
     for one in group.published:
         theirs, difference = _number(one.value, name), _number(ours.value - one.value, name, "+")
         lines.append(f"| | {one.system} | {one.metric} | {theirs} | | {difference} | | |")
@@ -71,7 +74,7 @@ def as_json(groups: Iterable[Group]) -> list[dict[str, Any]]:
             "low": _known(group.estimate.low),
             "high": _known(group.estimate.high),
             "scored": group.scored,
-            "errors": group.errors,
+            "left_out": group.left_out,
             "published": [_compared(one, group.estimate.value) for one in group.published],
         }
         for group in groups

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from demo.audio import Ear, Limits
 from eval_audio import judging, scoring
-from eval_audio.answering import Form, Respondent, hear, heard_ahead, is_instruct
-from eval_audio.manifest import BadRow, Row, read
+from eval_audio.answering import Respondent, hear, heard_ahead, is_instruct
+from eval_audio.manifest import BadRow, Form, Row, read
 from eval_audio.opening import Opened, choice_of, crew_of, opened
 from eval_audio.options import Options
 from eval_audio.report import Group, as_json, notes, table
@@ -111,10 +111,10 @@ def _scorer(
 ) -> Callable[[Sequence[Prediction]], list[Group]]:
     """What makes groups of predictions; all that it needs is opened here, before hours of work."""
     luck = scoring.Bootstrap(options.resamples, options.seed)
-    name = options.manifest.stem
-    if options.task != "chat":
-        metric_of = scoring.metrics_of(options.task, languages)
-        return lambda found: scoring.compared(options.task, name, found, metric_of, luck)
+    task, name = options.task, options.manifest.stem
+    if task != "chat":
+        metric_of = scoring.metrics_of(task, languages)
+        return lambda found: scoring.compared(task, name, found, metric_of, luck)
     references = judging.read_references(options.references) if options.references else {}
     asked = judging.questions(rows, references)
     if not options.judge_model:
@@ -142,6 +142,7 @@ def _report(
         "rows": len(predictions),
         "errors": sum("error" in one for one in predictions),
         "long_clips": sum(one.get("windows", 1) > 1 for one in predictions),
+        "scored": sum(group.scored for group in groups),
     }
     print(table(groups))
     for note in notes(options.task, **counts):

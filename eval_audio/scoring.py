@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eval_audio.judging import Question, counts, mean_of_halves
-from eval_audio.manifest import EvalError, Row, Task
+from eval_audio.manifest import Compared, EvalError, Row, Task
 from eval_audio.metrics import NONE, Metric, estimate, metric_for
 from eval_audio.published import beside
 from eval_audio.report import Group
@@ -50,7 +50,7 @@ def _target(source: str) -> str:
     return parts[-2]
 
 
-def metrics_of(task: Task, languages: Mapping[str, str]) -> Callable[[str], Metric]:
+def metrics_of(task: Compared, languages: Mapping[str, str]) -> Callable[[str], Metric]:
     """The metric of a source; those of one language share one, whose tables are read once.
 
     Raises:
@@ -61,7 +61,7 @@ def metrics_of(task: Task, languages: Mapping[str, str]) -> Callable[[str], Metr
 
 
 def compared(
-    task: Task,
+    task: Compared,
     manifest: str,
     predictions: Sequence[Prediction],
     metric_of: Callable[[str], Metric],
@@ -87,7 +87,7 @@ def judged(
     scores: Mapping[int, float],
     luck: Bootstrap,
 ) -> list[Group]:
-    """The result of each of AIR-Bench's groups; a row without a score is an error in its own."""
+    """The result of each of AIR-Bench's groups; a row without a score is left out of it."""
 
     def group(row: Prediction) -> str:
         question = questions.get(row["row"])

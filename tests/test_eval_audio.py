@@ -1,9 +1,11 @@
 """`python -m eval_audio` on the preview checkpoint, from a manifest to the line of numbers."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import torch
 
 from demo.audio import Ear
 from eval_audio.__main__ import main
-from eval_audio.answering import CLIP, Respondent, is_instruct
+from eval_audio.answering import CLIP, Respondent, hear, is_instruct
 from eval_audio.manifest import BadRow, EvalError, Row, read
 from eval_audio.store import Store
 from tests import web
@@ -72,7 +74,8 @@ def scored(long_clip: Path, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("scored")
     (folder / "beside.wav").write_bytes(wav())
     (folder / "noise.wav").write_bytes(b"no sound")
-    with web.serving() as site, pytest.MonkeyPatch.context() as patch:
+    said = io.StringIO()
+    with web.serving() as site, redirect_stdout(said):
         lines = [
             row(str(EXAMPLES / SPOKEN[0])),
             row(str(EXAMPLES / SPOKEN[1]), source="other"),
@@ -87,15 +90,13 @@ def scored(long_clip: Path, tmp_path_factory: pytest.TempPathFactory):
             row("beside.wav", prompt=" "),
             "",
         ]
-        said: list[str] = []
-        patch.setattr("builtins.print", lambda *texts, **_: said.append(" ".join(map(str, texts))))
         status = evaluate(
             written(folder, lines),
             folder / "out",
             "--task asr --language en --allow-private-urls --resamples 50",
         )
     assert status == 0
-    return folder / "out", said
+    return folder / "out", said.getvalue().splitlines()
 
 
 def test_replies_are_those_of_the_model_card(scored, card):
@@ -234,8 +235,6 @@ def test_a_batch_that_does_not_fit_the_memory_is_halved(card):
 
 
 def _heard(path: Path):
-    from eval_audio.answering import hear
-
     return hear(Ear(), lambda audio: audio, Row(1, str(path), SAID, "gt", "said"))
 
 

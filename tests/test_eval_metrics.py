@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from eval_audio.manifest import EvalError
+from eval_audio.manifest import EvalError, Row
 from eval_audio.metrics import estimate, metric_for
 from eval_audio.published import beside, table
 from eval_audio.scoring import languages_of
@@ -185,8 +185,6 @@ def test_every_published_number_says_of_what_and_where_it_was_read():
 
 
 def test_what_a_translation_is_into_is_in_its_sources_name():
-    from eval_audio.manifest import Row
-
     rows = [Row(1, "a.wav", "p", "gt", "covost2_en_zh_test")]
     assert languages_of("s2tt", rows, None) == {"covost2_en_zh_test": "zh"}
     assert languages_of("s2tt", rows, "zh-CN") == {"covost2_en_zh_test": "zh"}
