@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import openai
+from openai.types.chat import ChatCompletion
 
 from eval_audio.manifest import EvalError, Row
 from eval_audio.store import Prediction, cut_half_line, lines, write_lines
@@ -198,7 +199,9 @@ def _ask(judge: Judge, prompt: str) -> str:
     reply = judge.client.chat.completions.create(
         model=judge.model, messages=[{"role": "user", "content": prompt}], temperature=0
     )
-    return (reply.choices[0].message.content or "").strip() if reply.choices else ""
+    if not isinstance(reply, ChatCompletion) or not reply.choices:  # what else a server may say
+        return ""
+    return (reply.choices[0].message.content or "").strip()
 
 
 def scores_in(text: str) -> tuple[float, float] | None:

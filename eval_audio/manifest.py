@@ -74,6 +74,7 @@ def _row(line: bytes, number: int, task: Task, stem: str) -> Row | BadRow:
 def _object(line: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(line)
+        json.dumps(fields, ensure_ascii=False).encode()  # half a character cannot be written again
     except (ValueError, RecursionError):
         raise ValueError("is no JSON in UTF-8") from None
     if not isinstance(fields, dict):

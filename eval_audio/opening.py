@@ -4,6 +4,7 @@ The demo's own choosing, fetching and checking, without the engine around it. On
 the others wait for it.
 """
 
+import sys
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import blake2b
@@ -12,8 +13,8 @@ from typing import Any
 
 from accelerate import PartialState
 
-from demo.checkpoint import Choice, Dtype, choose
-from demo.hub import Hub, fetch
+from demo.checkpoint import Choice
+from demo.hub import fetch
 from demo.loading import Status
 from demo.opening import open_model
 
@@ -40,31 +41,28 @@ def crew_of(choice: Choice) -> PartialState:
     return PartialState(cpu=choice.device == "cpu", timeout=PATIENCE)
 
 
-def choice_of(model: str, hub: Hub, device: str, dtype: Dtype) -> Choice:
-    """Raises CheckpointError: no such model or device."""
-    return choose(model, hub, device, dtype=dtype)
-
-
 def opened(choice: Choice, crew: PartialState) -> Opened:
     """The checkpoint, checked, on this process's own device.
 
     Raises:
         EngineError: it cannot be fetched or opened.
     """
+    report = _say if crew.is_main_process else _keep_quiet
+    source = choice.source
     with crew.main_process_first():
-        source = choice.source
-        quiet = (lambda status: None) if not crew.is_main_process else _say
-        folder = source if isinstance(source, Path) else fetch(source, choice.hub, quiet)
+        folder = source if isinstance(source, Path) else fetch(source, choice.hub, report)
     if crew.num_processes > 1 and choice.device.startswith("cuda"):
         choice = replace(choice, device=f"cuda:{crew.local_process_index}")
-    model, processor = open_model(folder, choice, quiet)
+    model, processor = open_model(folder, choice, report)
     return Opened(model, processor, choice.model, _digest(folder))
 
 
 def _say(status: Status) -> None:
-    import sys
-
     print(status.text, file=sys.stderr, flush=True)
+
+
+def _keep_quiet(status: Status) -> None:
+    """The first process speaks for all."""
 
 
 def _digest(folder: Path) -> str:

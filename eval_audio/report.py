@@ -49,7 +49,7 @@ def notes(task: str, rows: int, errors: int, long_clips: int, scored: int) -> li
 
 def _lines(group: Group) -> list[str]:
     name, ours = group.metric, group.estimate
-    between = f"{_number(ours.low, name)} to {_number(ours.high, name)}"
+    between = " to ".join(filter(None, (_number(ours.low, name), _number(ours.high, name))))
     mine = f"| {group.source} | {OURS} | {name} | {_number(ours.value, name)} | {between} |"
     lines = [f"{mine} | {group.scored} | {group.left_out} |"]
     for one in group.published:

@@ -13,10 +13,11 @@ from accelerate import PartialState
 from tqdm import tqdm
 
 from demo.audio import Ear, Limits
+from demo.checkpoint import choose
 from eval_audio import judging, scoring
 from eval_audio.answering import Respondent, hear, heard_ahead, is_instruct
 from eval_audio.manifest import BadRow, Form, Row, read
-from eval_audio.opening import Opened, choice_of, crew_of, opened
+from eval_audio.opening import Opened, crew_of, opened
 from eval_audio.options import Options
 from eval_audio.report import Group, as_json, notes, table
 from eval_audio.store import Prediction, Store
@@ -37,7 +38,7 @@ def run(options: Options) -> None:
     bad = [_failed(line) for line in lines if isinstance(line, BadRow)]
     languages = scoring.languages_of(options.task, rows, options.language)
     score = _scorer(options, rows, languages)
-    choice = choice_of(options.model, options.hub, options.device, options.dtype)
+    choice = choose(options.model, options.hub, options.device, dtype=options.dtype)
     crew = crew_of(choice)
     store = Store(options.output, crew.process_index)
     checkpoint = opened(choice, crew)

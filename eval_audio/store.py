@@ -34,10 +34,7 @@ class Store:
 
     def require_same(self, run: Mapping[str, Any]) -> None:
         """Raises EvalError where the folder holds predictions that were made another way."""
-        path = self.folder / RUN
-        if not path.exists():
-            return
-        kept = next(iter(lines(path)), {})
+        kept = next(lines(self.folder / RUN), run)
         for key, value in run.items():
             if kept.get(key) != value:
                 raise EvalError(
@@ -47,8 +44,7 @@ class Store:
 
     def sign(self, run: Mapping[str, Any]) -> None:
         """Say of what run the predictions in this folder are."""
-        text = json.dumps(run, ensure_ascii=False) + "\n"
-        (self.folder / RUN).write_text(text, encoding="utf-8")
+        write_lines(self.folder / RUN, [run], "w")
 
     def done(self, rows: Iterable[Row]) -> dict[int, Prediction]:
         """What was answered before, by row; a row that had an error is asked again."""
@@ -109,7 +105,7 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def write_lines(path: Path, objects: Iterable[Mapping[str, Any]], mode: str) -> None:
     text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects)
-    with path.open(mode, encoding="utf-8", newline="\n") as file:
+    with path.open(mode, encoding="utf-8", errors="replace", newline="\n") as file:
         file.write(text)
 
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Reply = Callable[[dict[str, Any]], str | int]
-"""What the judge says to a request's body; a number is an HTTP status."""
+"""What the judge says to a request's body; a number is an HTTP status, "<" begins a page."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -22,13 +22,21 @@ class _Handler(BaseHTTPRequestHandler):
         said = server.reply(body)
         if isinstance(said, int):
             self.send_error(said)
-            return
+        elif said.startswith("<"):
+            self._send(said.encode(), "text/html")
+        else:
+            self._send(self._completion(body["model"], said), "application/json")
+
+    @staticmethod
+    def _completion(model: str, said: str) -> bytes:
         choice = {"index": 0, "finish_reason": "stop"}
         choice["message"] = {"role": "assistant", "content": said}
-        known = {"id": "1", "object": "chat.completion", "created": 0, "model": body["model"]}
-        text = json.dumps({**known, "choices": [choice]}).encode()
+        known = {"id": "1", "object": "chat.completion", "created": 0, "model": model}
+        return json.dumps({**known, "choices": [choice]}).encode()
+
+    def _send(self, text: bytes, kind: str) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)

@@ -86,6 +86,7 @@ def scored(long_clip: Path, tmp_path_factory: pytest.TempPathFactory):
             row("noise.wav"),
             '{"audio": "beside.wav", "prompt": ',
             '["no", "object"]',
+            '{"audio": "beside.wav", "prompt": "\\ud800", "gt": "x"}',
             row("beside.wav", gt=None),
             row("beside.wav", prompt=" "),
             "",
@@ -130,17 +131,18 @@ def test_bad_rows_are_counted_and_stop_nothing(scored):
     assert errors == {
         8: "Line 8 is no JSON in UTF-8.",
         9: "Line 9 is no JSON object.",
-        10: "Line 10 has no gt.",
-        11: "Line 11 has no prompt.",
+        10: "Line 10 is no JSON in UTF-8.",
+        11: "Line 11 has no gt.",
+        12: "Line 12 has no prompt.",
     }
-    assert "6 of 11 rows had an error and are not scored: predictions.jsonl." in said
+    assert "7 of 12 rows had an error and are not scored: predictions.jsonl." in said
 
 
 def test_the_last_line_is_json_and_says_what_the_table_says(scored):
     output, said = scored
     result = json.loads(said[-1])
     assert result == json.loads((output / "results.json").read_text())
-    assert (result["rows"], result["errors"], result["long_clips"]) == (11, 6, 1)
+    assert (result["rows"], result["errors"], result["long_clips"]) == (12, 7, 1)
     assert [(group["source"], group["scored"]) for group in result["groups"]] == [
         ("said", 4),
         ("other", 1),
@@ -189,10 +191,11 @@ def test_a_base_models_prompt_is_shown_bare(prompt, tmp_path, card):
 def test_labels_are_scored_by_source(tmp_path, card, capsys):
     heard = asked(card, EXAMPLES / "siren-loud.flac", "What is that sound?")
     lines = [
-        row(str(EXAMPLES / "siren-loud.flac"), prompt="What is that sound?", gt=gt, source=source)
+        row("siren-loud.flac", prompt="What is that sound?", gt=gt, source=source)
         for gt, source in [(heard, "vocalsound"), ("Cough", "vocalsound"), (heard, "mine")]
     ]
-    assert evaluate(written(tmp_path, lines), tmp_path / "out", "--task vsc") == 0
+    flags = f"--task vsc --clips {EXAMPLES}"
+    assert evaluate(written(tmp_path, lines), tmp_path / "out", flags) == 0
     printed = capsys.readouterr().out
     assert "| vocalsound | **this run** | accuracy | 0.5000 |" in printed
     assert "| | Qwen2-Audio (Hugging Face) | accuracy | 0.9395 | | -0.4395 | | |" in printed

@@ -90,11 +90,15 @@ def test_a_judge_that_babbles_is_asked_again_and_then_given_up(tmp_path):
     assert errors == ["no two scores from 0 to 10: Both are fine."] * 2
 
 
-def test_a_judge_that_fails_is_an_error_of_the_row(tmp_path):
-    found, _ = judged(lambda body: 400, rows("sound_QA"), tmp_path)
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [(400, "BadRequestError"), ("<html>hello", "no two scores"), ("\ud800 5", "no two scores")],
+)
+def test_a_judge_that_fails_is_an_error_of_the_row(reply, error, tmp_path):
+    found, _ = judged(lambda body: reply, rows("sound_QA"), tmp_path)
     assert found == {}
     kept = [json.loads(line) for line in (tmp_path / rooms.NAME).read_text().splitlines()]
-    assert all(one["error"].startswith("BadRequestError") for one in kept)
+    assert [one["error"].startswith(error) for one in kept] == [True, True]
 
 
 def test_judgements_are_kept_and_only_the_rest_is_asked_for(tmp_path):

@@ -1,20 +1,28 @@
 """The evaluation's metrics, beside cases counted by hand."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
 import sacrebleu
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eval_audio.manifest import EvalError, Row
-from eval_audio.metrics import estimate, metric_for
+from eval_audio.metrics import Metric, estimate, metric_for
 from eval_audio.published import beside, table
 from eval_audio.scoring import languages_of
 
 
+@cache
+def errors(language: str) -> Metric:
+    return metric_for("asr", language)
+
+
 def edits(language: str, reference: str, reply: str) -> tuple[int, int]:
     """How many edits, and how many words or characters the reference has."""
-    found = metric_for("asr", language).counts([reference], [reply])
+    found = errors(language).counts([reference], [reply])
     return found[0, 0], found[0, 1]
 
 
@@ -83,6 +91,13 @@ def test_mandarin_is_compared_by_characters(reference, reply, expected):
 )
 def test_cantonese_is_compared_by_simplified_characters(reference, reply, expected):
     assert edits("yue", reference, reply) == expected
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "zh", "yue"])
+@settings(max_examples=60, deadline=None)
+@given(st.text(st.characters(codec="utf-8")), st.text("0123456789.%/年月个-０１％ "))
+def test_any_text_can_be_compared_and_equals_itself(language, text, numbers):
+    assert edits(language, text + numbers, text + numbers)[0] == 0
 
 
 def test_errors_are_counted_over_all_rows_and_not_averaged():
