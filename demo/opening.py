@@ -77,20 +77,12 @@ def open_engine(folder: Path, choice: Choice, report: Report) -> LocalEngine:
     Raises:
         OpeningError: why it cannot be, and the remedy.
     """
-    device = torch.device(choice.device)
-    dtype = pick_dtype(choice, device)
-    name = choice.model
-    require_complete(folder, name)
-    if not choice.zerogpu:  # which has no card yet whose memory could be asked
-        require_memory(folder, choice, device, dtype)
-    values = {"model": name, "device": device_name(device)}
-    report(Status("load", None, Message(SENTENCES, "loading", **values)))
-    model, processor = _read(folder, choice, device, dtype)
-    require_own_head(model, name)
+    model, processor = open_model(folder, choice, report)
+    device, name = torch.device(choice.device), choice.model
     info = EngineInfo(
         model=name,
         device=device_name(device),
-        dtype=str(dtype).removeprefix("torch."),
+        dtype=str(pick_dtype(choice, device)).removeprefix("torch."),
         context_tokens=model.config.get_text_config().max_position_embeddings,
         preview=choice.preview,
         defaults=defaults_of(model.generation_config),
@@ -100,6 +92,26 @@ def open_engine(folder: Path, choice: Choice, report: Report) -> LocalEngine:
     return warmed(
         model, processor, info, choice, within(choice.budgets, _free_bytes(device)), report
     )
+
+
+def open_model(
+    folder: Path, choice: Choice, report: Report
+) -> tuple[Qwen2AudioForConditionalGeneration, Any]:
+    """The model and the processor of the checkpoint in `folder`, checked but for its hearing.
+
+    Raises:
+        OpeningError: why it cannot be, and the remedy.
+    """
+    device = torch.device(choice.device)
+    dtype = pick_dtype(choice, device)
+    require_complete(folder, choice.model)
+    if not choice.zerogpu:  # which has no card yet whose memory could be asked
+        require_memory(folder, choice, device, dtype)
+    values = {"model": choice.model, "device": device_name(device)}
+    report(Status("load", None, Message(SENTENCES, "loading", **values)))
+    model, processor = _read(folder, choice, device, dtype)
+    require_own_head(model, choice.model)
+    return model, processor
 
 
 def within(budgets: Budgets, free: float) -> Budgets:

@@ -14,9 +14,11 @@ from transformers import (
 )
 
 from demo.encoder import mel_frames, tokens_of
+from eval_audio.cases import Case
+from eval_audio.preview import normal, right
+from eval_audio.replying import Replier
 from finetune import answers, export
 from finetune.base import Shape, build_base
-from finetune.cases import Case
 from finetune.collating import FeatureCollator, TokenBatches
 from finetune.conversations import MAKERS, conversation
 from finetune.encoding import fill
@@ -24,8 +26,6 @@ from finetune.features import Listener
 from finetune.manifest import Manifest, write_manifest
 from finetune.masking import Masking
 from finetune.rendering import IGNORED, Renderer, audio_parts
-from finetune.replying import Replier
-from finetune.score import normal, right
 from finetune.shelf import SCHEME, Shelf
 from finetune.store import FeatureStore
 from finetune.student import Student

@@ -13,8 +13,9 @@ from transformers import (
     Qwen2AudioForConditionalGeneration,
 )
 
+from eval_audio import __main__ as evaluate
 from finetune import __main__ as tune
-from finetune import export, preview, score
+from finetune import export, preview
 from finetune.clips.library import append, write_shard
 
 SENTENCES = ("The sun is up.", "I like tea.", "We went home.", "It is late.")
@@ -78,7 +79,8 @@ def made(encoder, library, tmp_path_factory):
 def test_the_previews_command_makes_a_checkpoint_that_can_be_scored(made, library, capsys):
     folder = made / "checkpoint"
     (folder / "README.md").write_text("<!-- results -->\nold\n<!-- end of results -->\n")
-    score.main(["--model", str(folder), "--clips", str(library), "--size", "4", "--write"])
+    words = f"--task preview --model {folder} --clips {library} --size 4 --write"
+    assert evaluate.main(words.split()) == 0
     assert "| sentences | 4 | 0 (0%) |" in capsys.readouterr().out
     card = (folder / "README.md").read_text()
     assert "old" not in card

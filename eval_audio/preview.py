@@ -1,6 +1,7 @@
-"""Scores a saved preview checkpoint on clips it never heard, and fills the model card's table.
+r"""Scores a saved preview checkpoint on clips it never heard, and fills the model card's table.
 
-    python -m finetune.score --model assets/preview-model --clips DIR [--size 200] [--write]
+    python -m eval_audio --task preview --model assets/preview-model --clips DIR \
+        [--size 200] [--write]
 
 The checkpoint is loaded as anybody loads it, in float32, and answers greedily.
 """
@@ -18,10 +19,10 @@ import jiwer
 import torch
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
-from finetune.cases import Case, exam
+from eval_audio.cases import Case, exam
+from eval_audio.replying import Replier
 from finetune.clips.library import open_library
 from finetune.clips.numbers import words as number_words
-from finetune.replying import Replier
 from finetune.shelf import Shelf, read
 
 TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
@@ -115,7 +116,9 @@ def show_failures(cases: Sequence[Case], replies: Sequence[str], most: int) -> N
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m finetune.score", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m eval_audio --task preview", description=__doc__
+    )
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--size", type=int, default=200, help="cases a group, at most")
