@@ -22,7 +22,8 @@ class Manifest(Dataset[Conversation]):
     """The conversations of a file, parsed when they are asked for."""
 
     def __init__(self, path: Path) -> None:
-        self.lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # JSON may hold other line ends
+        self.lines = [line for line in lines if line]
 
     def __len__(self) -> int:
         return len(self.lines)
