@@ -2,6 +2,7 @@
 
     python -m finetune --model BASE --train TRAIN.jsonl --output DIR [--eval EVAL.jsonl] [--lora]
     python -m finetune convert IN.jsonl OUT.jsonl    a manifest of `audio`, `prompt`, `gt`
+    python -m finetune rehearse --model BASE IN.jsonl OUT.jsonl    BASE's own replies, to keep them
     python -m finetune merge ADAPTER DESTINATION     a LoRA and its base as one checkpoint
 
 A line of a manifest is `{"messages": [turns]}` in the model card's form; an `audio_url` is a path,
@@ -93,6 +94,10 @@ def main(arguments: list[str] | None = None) -> None:
             from finetune import converting
 
             converting.main(rest)
+        case ["rehearse", *rest]:
+            from finetune import rehearsing
+
+            rehearsing.main(rest)
         case ["merge", *rest]:
             from finetune import merging
 

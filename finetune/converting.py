@@ -7,17 +7,15 @@ left out. A relative path is one from IN's folder, and becomes one from OUT's.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from finetune.checking import RowError, parsed, read_lines
-from finetune.manifest import write_manifest
+from finetune.manifest import moved, write_manifest
 from finetune.rendering import Conversation
 
 SOUND = "<|audio_bos|><|AUDIO|><|audio_eos|>"  # before a prompt that is written out
-OUTSIDE = ("http:", "https:", "data:")
 
 
 def converted(row: dict[str, Any], url: str) -> Conversation:
@@ -35,13 +33,6 @@ def fields(line: str) -> dict[str, Any]:
         if not isinstance(row.get(name), str | int | float) or not str(row[name]).strip():
             raise RowError(f'"{name}" is not in it, or is no text')
     return row
-
-
-def moved(url: str, before: Path, after: Path) -> str:
-    """A clip's path beside one manifest as its path beside another."""
-    if url.startswith(OUTSIDE) or Path(url).is_absolute():
-        return url
-    return Path(os.path.relpath(before.resolve() / url, after.resolve())).as_posix()
 
 
 def convert(source: Path, destination: Path) -> int:

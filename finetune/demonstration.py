@@ -2,67 +2,71 @@
 
     python -m finetune.demonstration --output DIR [--seed 1]
 
-It makes the clips of `finetune.lesson`, tunes with the command that it prints, and asks before and
-after, all on the CPU: unseen clips of what is new, and of what the preview knew.
+It makes the clips of `finetune.lesson`, mixes the new with what the preview says of the old, tunes
+with the command that it prints, and asks before and after, all on the CPU.
 """
 
 import argparse
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from demo.adapter import read_adapter, with_adapter
-from demo.audio import Ear
 from demo.checkpoint import PREVIEW
 from finetune import lesson
 from finetune.__main__ import main as tune
-from finetune.manifest import Manifest
-from finetune.replying import Replier
+from finetune.manifest import Manifest, write_manifest
+from finetune.rehearsing import rehearse, replies_to
 
-OPTIONS = "--lora --epochs 4 --learning-rate 5e-3 --batch-tokens 1200 --device cpu"
+OPTIONS = "--lora --epochs 4 --learning-rate 4e-3 --batch-tokens 1200 --device cpu"
+WHAT = {"new": "new words and a new sound", "old": "what it knew"}
 Scores = dict[str, tuple[int, int]]
 """How many were asked and how many replies were right, to the letter."""
-
-
-def command(folder: Path) -> list[str]:
-    """The fine-tuning command on a lesson in `folder`, after `python -m finetune`."""
-    files = ["--train", str(folder / "train.jsonl"), "--output", str(folder / "run")]
-    return ["--model", "preview", *files, *OPTIONS.split()]
 
 
 def preview() -> Any:
     return Qwen2AudioForConditionalGeneration.from_pretrained(PREVIEW, dtype=torch.float32)
 
 
+def adapted(folder: Path) -> Any:
+    """The preview with the adapter in a folder."""
+    return with_adapter(preview(), read_adapter(folder), "preview").get_base_model()
+
+
+def mix(folder: Path, model: Any) -> Path:
+    """The manifest of a lesson: what is new, and the old with the model's own replies."""
+    processor = AutoProcessor.from_pretrained(PREVIEW)
+    rehearse(model, processor, folder / "keep.jsonl", folder / "kept.jsonl")
+    parts = (Manifest(folder / name) for name in ("learn.jsonl", "kept.jsonl"))
+    write_manifest(folder / "train.jsonl", (turns for part in parts for turns in part))
+    return folder / "train.jsonl"
+
+
+def command(train: Path, output: Path, options: str = OPTIONS) -> list[str]:
+    """What follows `python -m finetune`."""
+    files = ["--train", str(train), "--output", str(output)]
+    return ["--model", "preview", *files, *options.split()]
+
+
 def scores(model: Any, folder: Path) -> Scores:
-    """What `model` gets right of what is new and of what is old."""
-    ear, processor = Ear(), AutoProcessor.from_pretrained(PREVIEW)
-
-    def read(url: str) -> np.ndarray:
-        return ear.hear(folder / url).samples
-
-    replier = Replier(model, processor, read)
+    """What a model gets right of what is new and of what is old."""
+    processor = AutoProcessor.from_pretrained(PREVIEW)
     found: Scores = {}
-    for name in ("new", "old"):
-        turns = list(Manifest(folder / f"{name}.jsonl"))
-        said = replier.replies([one[:-1] for one in turns])
-        right = Counter(
-            reply.strip() == one[-1]["content"] for reply, one in zip(said, turns, strict=True)
-        )
-        found[name] = (len(turns), right[True])
+    for name in WHAT:
+        expected = [turns[-1]["content"] for turns in Manifest(folder / f"{name}.jsonl")]
+        said = replies_to(model, processor, folder / f"{name}.jsonl")
+        right = sum(one.strip() == other for one, other in zip(said, expected, strict=True))
+        found[name] = (len(expected), right)
     return found
 
 
 def table(before: Scores, after: Scores) -> str:
     """Both scores, as README shows them."""
     lines = ["| unseen clips | asked | right before | right after |", "|---|---|---|---|"]
-    what = {"new": "ten new words and a new sound", "old": "what it knew"}
-    for name, words in what.items():
+    for name, words in WHAT.items():
         asked, first = before[name]
         _, last = after[name]
         lines.append(f"| {words} | {asked} | {first / asked:.1%} | {last / asked:.1%} |")
@@ -74,14 +78,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    started = time.monotonic()
+    started, model = time.monotonic(), preview()
     lesson.make(options.output, seed=options.seed)
-    before = scores(preview(), options.output)
-    given = command(options.output)
+    before = scores(model, options.output)
+    given = command(mix(options.output, model), options.output / "run")
     print("python -m finetune " + " ".join(given), flush=True)
     tune(given)
-    adapter = read_adapter(options.output / "run" / "adapter")
-    after = scores(with_adapter(preview(), adapter, "preview").get_base_model(), options.output)
+    after = scores(adapted(options.output / "run" / "adapter"), options.output)
     print(table(before, after) + f"\n{time.monotonic() - started:.0f} s")
 
 

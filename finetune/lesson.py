@@ -2,9 +2,10 @@
 
     python -m finetune.lesson --output DIR [--seed 1]
 
-DIR/train.jsonl has clips of the new in many voices and, so that the old is not forgotten, some of
-the old. DIR/new.jsonl and DIR/old.jsonl hold voices, texts and sounds apart from those, to be
-tested on. The clips are made by `finetune.clips`; this module knows no model.
+DIR/learn.jsonl has clips of the new in many voices, DIR/keep.jsonl some of what the preview knows
+already, for `python -m finetune rehearse`. DIR/new.jsonl and DIR/old.jsonl hold other voices, words
+and sounds of the same kinds, to be tested on. The clips are made by `finetune.clips`; this module
+knows no model.
 """
 
 import argparse
@@ -39,8 +40,9 @@ OLD_KINDS = ("sound", "question", "count", "question", "sound", "digit")
 
 @dataclass(frozen=True)
 class Size:
-    """How many clips: of each new word, of the new sound, and of the old."""
+    """How many words; how many clips of each new word, of the new sound, and of the old."""
 
+    words: int = len(WORDS)
     word: int = 12
     sound: int = 24
     old: int = 120
@@ -74,11 +76,11 @@ def quick(split: Split, number: int, clip: int, seed: int, word: Text) -> Planne
     return plan
 
 
-def new_words(split: Split, number: int, each: int, seed: int) -> list[Planned]:
+def new_words(split: Split, number: int, words: int, each: int, seed: int) -> list[Planned]:
     return [
         quick(split, number, len(WORDS) * turn + place, seed, Text(word, word.lower()))
         for turn in range(each)
-        for place, word in enumerate(WORDS)
+        for place, word in enumerate(WORDS[:words])
     ]
 
 
@@ -152,20 +154,19 @@ def written(
 
 
 def make(folder: Path, size: Size = Size(), seed: int = 1) -> None:
-    """Writes the clips and the three manifests."""
+    """Writes the clips and the four manifests."""
 
-    def new(split: Split, number: int, word: int, sound: int) -> list[Conversation]:
-        plans = new_words(split, number, word, seed) + new_sounds(split, number, sound, seed)
-        return list(written(folder, plans, about, seed))
+    def new(split: Split, number: int, word: int, sound: int) -> Iterator[Conversation]:
+        plans = new_words(split, number, size.words, word, seed)
+        return written(folder, plans + new_sounds(split, number, sound, seed), about, seed)
 
-    def old(split: Split, number: int, count: int, converse: Converse) -> list[Conversation]:
-        plans = old_clips(split, number, count, seed)
-        return list(written(folder, plans, converse, seed))
+    def old(split: Split, number: int, count: int, talk: Converse) -> Iterator[Conversation]:
+        return written(folder, old_clips(split, number, count, seed), talk, seed)
 
-    learned = new("train", 9001, size.word, size.sound)
-    write_manifest(folder / "train.jsonl", learned + old("train", 9002, size.old, rehearsed))
-    unseen = new("test", 9003, size.tested_word, size.tested_sound)
-    write_manifest(folder / "new.jsonl", unseen)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_manifest(folder / "learn.jsonl", new("train", 9001, size.word, size.sound))
+    write_manifest(folder / "keep.jsonl", old("train", 9002, size.old, rehearsed))
+    write_manifest(folder / "new.jsonl", new("test", 9003, size.tested_word, size.tested_sound))
     write_manifest(folder / "old.jsonl", old("test", 9004, size.tested_old, examined))
 
 
@@ -175,7 +176,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     make(options.output, seed=options.seed)
-    print(f"{options.output}: train.jsonl, new.jsonl, old.jsonl")
+    print(f"{options.output}: learn.jsonl, keep.jsonl, new.jsonl, old.jsonl")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,30 @@
-"""Conversations on disk: JSON lines, each `{"messages": [turns]}` in the model card's form."""
+"""Conversations on disk: JSON lines, each `{"messages": [turns]}` in the model card's form.
+
+An `audio_url` is a URL or a path, absolute or from the manifest's own folder.
+"""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from torch.utils.data import Dataset
 
 from finetune.rendering import Conversation, audio_parts
+
+OUTSIDE = ("http:", "https:", "data:")
+
+
+def located(url: str, folder: Path) -> str | Path:
+    """Where a clip of a manifest in `folder` is."""
+    return url if url.startswith(OUTSIDE) else folder / url
+
+
+def moved(url: str, before: Path, after: Path) -> str:
+    """A clip's `audio_url` in a manifest in one folder, for a manifest in another."""
+    if url.startswith(OUTSIDE) or Path(url).is_absolute():
+        return url
+    return Path(os.path.relpath(before.resolve() / url, after.resolve())).as_posix()
 
 
 def write_manifest(path: Path, conversations: Iterable[Conversation]) -> None:

@@ -20,12 +20,11 @@ from finetune.checking import Checker, Fault, read_lines
 from finetune.ears import POSITIONS_PER_TOKEN
 from finetune.encoding import fill
 from finetune.features import Listener
-from finetune.manifest import Manifest, write_manifest
+from finetune.manifest import Manifest, located, write_manifest
 from finetune.rendering import Conversation, Renderer
 from finetune.store import FeatureStore
 
 LIMITS = Limits(max_minutes=60.0, max_file_mb=2000.0, allow_private_urls=True)  # one's own data
-OUTSIDE = ("http:", "https:", "data:")
 
 
 class Reader:
@@ -36,7 +35,7 @@ class Reader:
         self.windows: dict[str, tuple[Path, str, int]] = {}
 
     def hear(self, folder: Path, url: str) -> Clip:
-        return self.ear.hear(url if url.startswith(OUTSIDE) else folder / url)
+        return self.ear.hear(located(url, folder))
 
     def window(self, name: str) -> np.ndarray:
         folder, url, place = self.windows[name]
