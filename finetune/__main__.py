@@ -78,8 +78,9 @@ def checked(arguments: list[str] | None) -> argparse.Namespace:
         reader.error("--lora-projector and --lora-encoder go with --lora")
     if options.lora and options.trained_layers:
         reader.error("--trained-layers trains them fully; with --lora take --lora-encoder")
-    for name in ("epochs", "batch_tokens", "accumulate", "lora_rank", "save_every"):
-        if getattr(options, name) < 1:
+    for name in ("epochs", "steps", "batch_tokens", "accumulate", "lora_rank", "save_every"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
             reader.error(f"--{name.replace('_', '-')} must be 1 or more")
     for path in (options.train, options.eval, options.deepspeed):
         if path and not path.is_file():

@@ -80,11 +80,12 @@ class Student(nn.Module):
         `features` holds the frames of all clips in their order, (all frames, encoder width);
         `clip_frames` how many belong to each; `transcripts` the clips' texts end to end.
         """
+        heard = input_ids == self.model.config.audio_token_id
+        words = self.model.get_input_embeddings()(input_ids)
+        features = features.to(words.dtype)
         if self.ears and len(clip_frames):
             features = self.ears(features, clip_frames)
             clip_frames = clip_frames // POSITIONS_PER_TOKEN
-        heard = input_ids == self.model.config.audio_token_id
-        words = self.model.get_input_embeddings()(input_ids)
         if self.masking and self.training:
             speech = (transcript_lengths > 0).repeat_interleave(clip_frames)
             features = self.masking.clips(features, speech)
@@ -92,7 +93,7 @@ class Student(nn.Module):
         embeds = self._filled(words, heard, features)
         hidden, tapped = self.decode(self.model.model.language_model, embeds, self.ctc_layer)
         reply = self._reply_loss(hidden, labels)
-        if not self.ctc or not len(clip_frames):
+        if self.ctc is None or not len(clip_frames):
             return {"loss": reply, "reply_loss": reply.detach()}
         scores = self.ctc(tapped[heard]).float().log_softmax(-1)
         transcript = self._transcript_loss(scores, clip_frames, transcripts, transcript_lengths)
@@ -107,7 +108,7 @@ class Student(nn.Module):
         self, words: torch.Tensor, heard: torch.Tensor, features: torch.Tensor
     ) -> torch.Tensor:
         """Embeddings of a batch, with sound where it is `heard`."""
-        sounds = self.model.model.multi_modal_projector(features.to(words.dtype)).to(words.dtype)
+        sounds = self.model.model.multi_modal_projector(features).to(words.dtype)
         return words.masked_scatter(heard[..., None], sounds)
 
     def _reply_loss(self, hidden: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -71,7 +71,6 @@ def tune(options: argparse.Namespace) -> None:
         SystemExit: in a sentence, what is wrong with the data or the options.
     """
     task = task_of(options)
-    require_same_run(options)
     reader = _check(task) if task.state.is_main_process else None
     torch.manual_seed(options.seed)
     model = opened(task)
@@ -171,6 +170,7 @@ def _manifests(task: Task) -> list[Path]:
 
 def _check(task: Task) -> Reader:
     """Checks the manifests and keeps what they hold for every process."""
+    require_same_run(task.options)
     context = task.config.get_text_config().max_position_embeddings
     paths = _manifests(task)
     found, reader = checked(paths, task.processor, context, task.options.split_long)
