@@ -13,6 +13,7 @@ OUTPUT/checkpoint or, of a LoRA, in OUTPUT/adapter. Several GPUs: `accelerate la
 """
 
 import argparse
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -82,6 +83,8 @@ def checked(arguments: list[str] | None) -> argparse.Namespace:
         value = getattr(options, name)
         if value is not None and value < 1:
             reader.error(f"--{name.replace('_', '-')} must be 1 or more")
+    if options.deepspeed and importlib.util.find_spec("deepspeed") is None:
+        reader.error("--deepspeed needs DeepSpeed, which is not installed: pip install deepspeed")
     for path in (options.train, options.eval, options.deepspeed):
         if path and not path.is_file():
             reader.error(f"{path.name} is not there, or no file")

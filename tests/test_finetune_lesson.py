@@ -24,6 +24,7 @@ from tests.serving import Served, serving
 SMALL = Size(
     words=3, word=10, sound=12, old=30, tested_word=5, tested_sound=8, tested_old=40
 )  # fmt: skip
+FEW = "--lora --epochs 4 --learning-rate 3e-3 --batch-tokens 400 --device cpu"  # but many steps
 SYNTHESIZERS = ("espeak-ng", "flite")
 
 pytestmark = pytest.mark.skipif(
@@ -52,7 +53,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Learned:
     lesson.make(folder, SMALL)
     model = demonstration.preview()
     before = demonstration.scores(model, folder)
-    main(demonstration.command(demonstration.mix(folder, model), folder / "run"))
+    main(demonstration.command(demonstration.mix(folder, model), folder / "run", FEW))
     after = demonstration.scores(demonstration.adapted(folder / "run" / "adapter"), folder)
     return Learned(folder, demonstration.table(before, after), before, after)
 
