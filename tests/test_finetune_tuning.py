@@ -27,6 +27,7 @@ from finetune.base import Shape, build_base
 from finetune.student import Student
 from finetune.tokenizer import train_tokenizer
 from finetune.training import Recipe, arguments
+from tests.model_card import ModelCard
 
 ROOT = Path(__file__).parents[1]
 RATE = 16_000
@@ -163,6 +164,31 @@ def test_gradient_checkpointing_changes_memory_and_no_number(
 ):
     main(words(base, manifest, tmp_path / "out", *LORA, "--gradient-checkpointing"))
     assert near(adapter(tmp_path / "out"), adapter(learned), 1e-6)
+
+
+def test_a_long_clip_is_learned_from_in_parts(base: Path, tmp_path: Path):
+    sound = np.random.default_rng(9).uniform(-0.2, 0.2, 31 * RATE)
+    soundfile.write(tmp_path / "long.wav", sound, RATE)
+    part = {"type": "audio", "audio_url": "long.wav"}
+    turns = [{"role": "user", "content": [part]}, {"role": "assistant", "content": "A siren."}]
+    (tmp_path / "train.jsonl").write_text(json.dumps({"messages": turns}))
+    more = ("--lora", "--steps", "1", "--split-long")
+    main(words(base, tmp_path / "train.jsonl", tmp_path / "out", *more))
+    (index,) = (tmp_path / "out" / "features").glob("*/features.jsonl")
+    tokens = [json.loads(line)[2] for line in index.read_text().splitlines()]
+    assert len(tokens) == 2
+    assert sum(tokens) == pytest.approx(31 * 25, abs=2)  # 25 a second
+
+
+def test_a_rehearsal_holds_the_models_own_replies(base: Path, manifest: Path, tmp_path: Path):
+    kept = tmp_path / "kept.jsonl"
+    main(["rehearse", "--model", str(base), str(manifest), str(kept)])
+    first = json.loads(kept.read_text().splitlines()[0])["messages"]
+    clip = tmp_path / first[0]["content"][0]["audio_url"]
+    assert clip.resolve() == manifest.parent / "0.wav"
+    parts = [{**first[0]["content"][0], "audio_url": str(clip)}, *first[0]["content"][1:]]
+    said = ModelCard(base).reply([{"role": "user", "content": parts}], max_new_tokens=12)
+    assert first[-1]["content"].startswith(said)
 
 
 def test_layers_are_really_computed_again_where_asked_for(base: Path, tmp_path: Path):
