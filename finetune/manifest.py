@@ -50,11 +50,14 @@ class Manifest(Dataset[Conversation]):
         row = json.loads(self.lines[index])
         return row.get("messages") or row["conversation"]
 
+    def __iter__(self) -> Iterator[Conversation]:
+        return (self[index] for index in range(len(self)))
+
     def clips(self) -> Iterator[str]:
         """The URL of every clip that is spoken of, each once, in the order of the file."""
         seen: set[str] = set()
-        for index in range(len(self)):
-            for part in audio_parts(self[index]):
+        for conversation in self:
+            for part in audio_parts(conversation):
                 if part["audio_url"] not in seen:
                     seen.add(part["audio_url"])
                     yield part["audio_url"]
