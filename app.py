@@ -57,6 +57,7 @@ def _chosen(settings: Settings) -> "Choice":
             settings.model,
             settings.hub,
             settings.device,
+            settings.adapter,
             dtype=settings.dtype,
             attention=settings.attention,
             quantize=settings.quantize,

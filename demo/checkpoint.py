@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
+from demo.adapter import Adapter, AdapterError, read_adapter
 from demo.engine import Budgets, Engine, EngineError
 from demo.hub import GB, Hub, fetch
 from demo.loading import Report
@@ -21,6 +22,7 @@ INSTRUCT = "Qwen/Qwen2-Audio-7B-Instruct"
 INSTRUCT_BYTES = 20e9  # 16.8 GB of weights in 16 bits, and room to work in
 PREVIEW = Path(__file__).parents[1] / "assets" / "preview-model"
 COMMAND = "python app.py --model "
+HUB_NAME = r"[\w-][\w.-]*/[\w.-]+"
 GPU_FILES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd")  # CUDA, WSL, ROCm
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -57,6 +59,11 @@ SENTENCES: Sentences = {
     "model_asked": (
         "{model} answers, as asked for. For the small preview model: {other}",
         "按要求由 {model} 回答。改用小型预览模型：{other}",
+    ),
+    "adapter_asked": (
+        "{model} answers with the adapter {adapter}, as asked for. "
+        "For the small preview model alone: {other}",
+        "按要求由 {model} 加上适配器 {adapter} 回答。只用小型预览模型：{other}",
     ),
     "no_such_model": (
         "{value} is neither a folder here nor a model's name; a name looks like "
@@ -115,6 +122,7 @@ class Choice:
     quantize: Quantize = "none"
     compile: Compile = "auto"
     budgets: Budgets = Budgets()
+    adapter: Adapter | None = None  # a LoRA over the checkpoint
 
     @property
     def preview(self) -> bool:
@@ -125,20 +133,31 @@ def choose(
     model: str = "auto",
     hub: Hub = "huggingface",
     device: str = "auto",
+    adapter: Path | None = None,
     **way: Unpack[Way],
 ) -> Choice:
     """The checkpoint and the device for a host's settings.
 
     Raises:
         CheckpointError: no such model or device.
+        AdapterError: `adapter` is no LoRA, its base is not here, or weights are to be quantized.
     """
     gpu = None if device == "cpu" else find_gpu()
     if device not in ("auto", "cpu") and (gpu is None or not gpu.device.startswith(device)):
         raise CheckpointError("no_device", device=device)
     where = gpu.device if gpu else "cpu"
     room = INSTRUCT_BYTES * SHARES[way.get("quantize", "none")]
-    named, source, notice = _source(model, device, gpu, room)
-    return Choice(named, source, hub, where, notice, gpu == ZEROGPU, **way)
+    if adapter is None:
+        named, source, notice = _source(model, device, gpu, room)
+        return Choice(named, source, hub, where, notice, gpu == ZEROGPU, **way)
+    opened = read_adapter(adapter)
+    if (quantize := way.get("quantize", "none")) != "none":
+        raise AdapterError("adapter_quantized", adapter=opened.name, quantize=quantize)
+    base, source, _ = _source(_base(model, opened), device, gpu, room)
+    values = {"model": base, "adapter": opened.name, "other": COMMAND + "preview"}
+    notice = Message(SENTENCES, "adapter_asked", **values)
+    named = f"{base} + {opened.name}"
+    return Choice(named, source, hub, where, notice, gpu == ZEROGPU, adapter=opened, **way)
 
 
 def load(choice: Choice, report: Report) -> Engine:
@@ -161,6 +180,16 @@ def load(choice: Choice, report: Report) -> Engine:
     return ForkingEngine(engine)
 
 
+def _base(model: str, adapter: Adapter) -> str:
+    """The checkpoint under an adapter: the one that is asked for, else the adapter's own."""
+    if model != "auto":
+        return model
+    base = adapter.base
+    if base and (base == "preview" or Path(base).is_dir() or re.fullmatch(HUB_NAME, base)):
+        return base
+    raise AdapterError("adapter_base", adapter=adapter.name, base=Path(base).name or "?")
+
+
 def _source(
     model: str, device: str, gpu: Gpu | None, room: float
 ) -> tuple[str, Path | str, Message]:
@@ -174,7 +203,7 @@ def _source(
     if folder.is_dir():
         named = folder.resolve().name
         return named, folder, Message(SENTENCES, "model_asked", model=named, other=other)
-    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", model):
+    if re.fullmatch(HUB_NAME, model):
         return model, model, Message(SENTENCES, "model_asked", model=model, other=other)
     raise CheckpointError("no_such_model", value=folder.name or model)
 

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
+from demo.adapter import merged
 from demo.checkpoint import SHARES, Choice
 from demo.decoding import defaults_of
 from demo.engine import Budgets, EngineError, EngineInfo
@@ -205,6 +206,8 @@ def _read(
     if lost:
         error = f"{len(lost)} weights, {lost[0]} among them"
         raise OpeningError("broken", folder=choice.model, error=error)
+    if choice.adapter:
+        model = merged(model, choice.adapter, choice.model.partition(" + ")[0])
     quantized = choice.quantize != "none"  # whose weights went to the device as they were made
     return (model if quantized else model.to(device)).eval(), processor
 

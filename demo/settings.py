@@ -52,6 +52,13 @@ class Settings:
         "checkpoint: preview, a hub's name or a folder; auto takes Qwen/Qwen2-Audio-7B-Instruct "
         "where a GPU has the memory for it, else preview",
     )
+    adapter: Path | None = _flag(
+        None,
+        "--adapter",
+        "folder of a LoRA that `python -m finetune --lora` made; with --model auto its own base "
+        "is opened",
+        type=Path,
+    )
     hub: Literal["huggingface", "modelscope"] = _flag(
         "huggingface",
         "--hub",

@@ -35,22 +35,30 @@ def guessed_tokens(conversation: Conversation, store: FeatureStore) -> int:
 class TokenBatches(Sampler[list[int]]):
     """Batches of conversations of like length, each at most `budget` tokens with its padding.
 
-    The same for the same seed. Sorting happens inside chunks of the shuffled data, so that no
-    batch is made of what happens to lie beside each other in the manifest.
+    The same for the same seed; each of several `epochs` is drawn anew. Sorting happens inside
+    chunks of the shuffled data, so that no batch is made of what happens to lie beside each other
+    in the manifest.
     """
 
     def __init__(
-        self, lengths: Sequence[int], budget: int, seed: int, most: int = 48, chunk: int = 2048
+        self,
+        lengths: Sequence[int],
+        budget: int,
+        seed: int,
+        most: int = 48,
+        chunk: int = 2048,
+        epochs: int = 1,
     ) -> None:
         rng = np.random.default_rng(seed)
-        order = rng.permutation(len(lengths))
         sizes = np.asarray(lengths)
         self.batches: list[list[int]] = []
-        for start in range(0, len(order), chunk):
-            part = order[start : start + chunk]
-            alike = part[np.argsort(sizes[part], kind="stable")]
-            batches = list(_filled(alike.tolist(), sizes, budget, most))
-            self.batches += [batches[place] for place in rng.permutation(len(batches))]
+        for _ in range(epochs):
+            order = rng.permutation(len(lengths))
+            for start in range(0, len(order), chunk):
+                part = order[start : start + chunk]
+                alike = part[np.argsort(sizes[part], kind="stable")]
+                batches = list(_filled(alike.tolist(), sizes, budget, most))
+                self.batches += [batches[place] for place in rng.permutation(len(batches))]
 
     def __iter__(self) -> Iterator[list[int]]:
         return iter(self.batches)

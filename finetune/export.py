@@ -2,8 +2,8 @@
 
     python -m finetune.export OUTPUT DESTINATION [--base DIR]
 
-OUTPUT is the output folder of `finetune.preview` or of `finetune`; the averaged weights of its
-last save are taken, so a run may go on meanwhile.
+OUTPUT is the output folder of `finetune.preview`; the averaged weights of its last save are
+taken, so a run may go on meanwhile.
 """
 
 import argparse
@@ -21,10 +21,18 @@ STUDENT_PREFIX = "model."
 
 
 def save(
-    model: Qwen2AudioForConditionalGeneration, processor: Qwen2AudioProcessor, folder: Path
+    model: Qwen2AudioForConditionalGeneration,
+    processor: Qwen2AudioProcessor,
+    folder: Path,
+    dtype: torch.dtype = torch.float16,
+    weights: dict[str, torch.Tensor] | None = None,
 ) -> None:
-    """Ship it: half precision, and nothing but what Transformers reads."""
-    model.half().save_pretrained(folder)
+    """Ship it: in few bytes, and nothing but what Transformers reads.
+
+    `weights` are the model's own where they do not lie in it, as under DeepSpeed.
+    """
+    chosen = {name: weight.to(dtype) for name, weight in (weights or model.state_dict()).items()}
+    model.to(dtype).save_pretrained(folder, state_dict=chosen)
     processor.save_pretrained(folder)
     for file in folder.iterdir():
         file.chmod(0o644)

@@ -33,10 +33,12 @@ class Listener:
         room = max(mel_frames(self.extractor, clip) for clip in clips)
         heard = [log_mel(self.extractor, clip, room) for clip in clips]
         frames = [own for _, own in heard]
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        where = next(self.encoder.parameters()).device.type
+        with torch.autocast(where, torch.bfloat16, enabled=bf16):
             rows = self._through(torch.stack([mel for mel, _ in heard]), frames)
         length = positions_of if self.trained else tokens_of
-        return [row[: length(own)].float().numpy() for row, own in zip(rows, frames, strict=True)]
+        numbers = rows.float().cpu().numpy()
+        return [row[: length(own)] for row, own in zip(numbers, frames, strict=True)]
 
     def _through(self, mels: torch.Tensor, frames: list[int]) -> torch.Tensor:
         if not self.trained:

@@ -43,8 +43,9 @@ class Student(nn.Module):
     """A model and the head of its second task.
 
     `forward` takes a batch of `collating.FeatureCollator` and gives the losses; `ctc_weight` 0
-    leaves the second task out, and without `masking` nothing is hidden in training. With
-    `trained_layers` the features are what comes before so many of the encoder's topmost layers.
+    leaves the second task and its head out, and without `masking` nothing is hidden in training.
+    With `trained_layers` the features are what comes before so many of the encoder's topmost
+    layers.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Student(nn.Module):
         self.model, self.masking = model, masking
         self.ctc_layer, self.ctc_weight = ctc_layer, ctc_weight
         self.blank, width = model.lm_head.weight.shape
-        self.ctc = nn.Linear(width, self.blank + 1)
+        self.ctc = nn.Linear(width, self.blank + 1) if ctc_weight else None
         self.decode = torch.compile(decode, dynamic=True) if compiled else decode
         tower = model.model.audio_tower.requires_grad_(False)
         self.ears = Ears(tower, trained_layers) if trained_layers else None
@@ -79,11 +80,12 @@ class Student(nn.Module):
         `features` holds the frames of all clips in their order, (all frames, encoder width);
         `clip_frames` how many belong to each; `transcripts` the clips' texts end to end.
         """
+        heard = input_ids == self.model.config.audio_token_id
+        words = self.model.get_input_embeddings()(input_ids)
+        features = features.to(words.dtype)
         if self.ears and len(clip_frames):
             features = self.ears(features, clip_frames)
             clip_frames = clip_frames // POSITIONS_PER_TOKEN
-        heard = input_ids == self.model.config.audio_token_id
-        words = self.model.get_input_embeddings()(input_ids)
         if self.masking and self.training:
             speech = (transcript_lengths > 0).repeat_interleave(clip_frames)
             features = self.masking.clips(features, speech)
@@ -91,13 +93,16 @@ class Student(nn.Module):
         embeds = self._filled(words, heard, features)
         hidden, tapped = self.decode(self.model.model.language_model, embeds, self.ctc_layer)
         reply = self._reply_loss(hidden, labels)
-        if not self.ctc_weight or not len(clip_frames):
+        if self.ctc is None or not len(clip_frames):
             return {"loss": reply, "reply_loss": reply.detach()}
-        transcript = self._transcript_loss(
-            tapped[heard], clip_frames, transcripts, transcript_lengths
-        )
+        scores = self.ctc(tapped[heard]).float().log_softmax(-1)
+        transcript = self._transcript_loss(scores, clip_frames, transcripts, transcript_lengths)
         loss = reply + self.ctc_weight * transcript
         return {"loss": loss, "reply_loss": reply.detach(), "ctc_loss": transcript.detach()}
+
+    def activation_checkpointing_enable(self, **how: Any) -> None:
+        """What `Trainer` asks for: layers are computed again instead of kept for the way back."""
+        self.model.activation_checkpointing_enable(**how)
 
     def _filled(
         self, words: torch.Tensor, heard: torch.Tensor, features: torch.Tensor
@@ -113,13 +118,12 @@ class Student(nn.Module):
 
     def _transcript_loss(
         self,
-        hidden: torch.Tensor,
+        scores: torch.Tensor,
         clip_frames: torch.Tensor,
         transcripts: torch.Tensor,
         transcript_lengths: torch.Tensor,
     ) -> torch.Tensor:
         """Per token of transcript, so that long clips count for what they hold."""
-        scores = self.ctc(hidden).float().log_softmax(-1)
         padded = nn.utils.rnn.pad_sequence(scores.split(clip_frames.tolist()))
         losses = nn.functional.ctc_loss(
             padded,

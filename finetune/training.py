@@ -1,11 +1,13 @@
 """The training loop: Transformers' `Trainer` over kept features, with the recipe of this project.
 
 The preview and the real model go through the same code: what differs is the base checkpoint,
-the manifest and the numbers of the recipe.
+the manifest and the numbers of the recipe. Several processes share the batches.
 """
 
 import json
+import os
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +19,45 @@ from transformers.trainer_utils import get_last_checkpoint
 from finetune.averaging import Averaging
 from finetune.collating import FeatureCollator, TokenBatches, guessed_tokens
 from finetune.manifest import Manifest
-from finetune.rendering import Renderer
+from finetune.rendering import IGNORED, Renderer
 from finetune.store import FeatureStore
 from finetune.student import Batch, Student
+
+PATIENCE = timedelta(days=1)  # of processes that wait while one hears the clips for all
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a training run; `steps` None means each conversation once."""
+    """The numbers of a training run; `steps` None means each conversation once an epoch."""
 
     steps: int | None = None
+    epochs: int = 1
     batch_tokens: int = 3200
+    accumulate: int = 1  # batches a step, on each process
     learning_rate: float = 1.2e-3
     encoder_rate: float = 0.15  # of the learning rate, for the encoder's layers that are trained
     schedule: str = "cosine"
     warmup_steps: int = 150
     weight_decay: float = 0.05
-    average: float = 0.995
+    average: float = 0.995  # 0: the last weights are the result, not their average
     save_every: int = 250
+    save_all: bool = True  # False: what is not trained comes from the base when a run goes on
     log_every: int = 25
     seed: int = 1
     bf16: bool = True
+    checkpointing: bool = False  # of activations: less memory, and a third more time
+    deepspeed: Path | None = None
     device: str = "cpu"
 
 
 class StudentTrainer(Trainer):
     """Trainer that takes its batches by their tokens and reports every loss of the student."""
 
-    def __init__(self, batches: TokenBatches, encoder_rate: float, **kwargs: Any) -> None:
+    def __init__(
+        self, batches: TokenBatches, encoder_rate: float, save_all: bool, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.batches, self.encoder_rate = batches, encoder_rate
+        self.batches, self.encoder_rate, self.save_all = batches, encoder_rate, save_all
         self.sums: dict[str, float] = {}
 
     def get_train_dataloader(self) -> DataLoader:
@@ -86,9 +97,30 @@ class StudentTrainer(Trainer):
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        steps = self.args.logging_steps
-        super().log({**logs, **{k: round(v / steps, 4) for k, v in self.sums.items()}}, start_time)
+        batches = self.args.logging_steps * self.args.gradient_accumulation_steps
+        super().log(
+            {**logs, **{k: round(v / batches, 4) for k, v in self.sums.items()}}, start_time
+        )
         self.sums = {}
+
+    def trained(self) -> set[str]:
+        """The names of the weights that are trained."""
+        assert self.model is not None
+        return {name for name, weight in self.model.named_parameters() if weight.requires_grad}
+
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
+    ) -> None:
+        assert self.model is not None
+        weights = self.model.state_dict() if state_dict is None else state_dict
+        wanted = set(weights) if self.save_all else self.trained()
+        super()._save(output_dir, {name: weights[name] for name in weights if name in wanted})
+
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        """What a save lacks is the base's, unless it is trained here."""
+        lost = self.trained() & set(load_result.missing_keys)
+        if strange := sorted([*lost, *load_result.unexpected_keys]):
+            raise SystemExit(f"the saved run is of another model or adapter: see {strange[0]}")
 
 
 def arguments(recipe: Recipe, output: Path, steps: int) -> TrainingArguments:
@@ -96,6 +128,7 @@ def arguments(recipe: Recipe, output: Path, steps: int) -> TrainingArguments:
         output_dir=str(output),
         max_steps=steps,
         per_device_train_batch_size=1,  # batches come ready from TokenBatches
+        gradient_accumulation_steps=recipe.accumulate,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.schedule,
         warmup_steps=min(recipe.warmup_steps, steps // 10),
@@ -104,6 +137,9 @@ def arguments(recipe: Recipe, output: Path, steps: int) -> TrainingArguments:
         max_grad_norm=1.0,
         optim="adamw_torch_fused",
         bf16=recipe.bf16,
+        activation_checkpointing=recipe.checkpointing,
+        deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
+        ddp_timeout=int(PATIENCE.total_seconds()),
         use_cpu=recipe.device == "cpu",
         seed=recipe.seed,
         logging_steps=recipe.log_every,
@@ -116,6 +152,48 @@ def arguments(recipe: Recipe, output: Path, steps: int) -> TrainingArguments:
     )
 
 
+def steps_of(recipe: Recipe, batches: int) -> int:
+    """How many steps a run has, its batches shared by the processes of its launch."""
+    shared = int(os.environ.get("WORLD_SIZE", "1")) * recipe.accumulate
+    return recipe.steps or -(-batches // shared)
+
+
+def trainer_of(
+    student: Student,
+    processor: Qwen2AudioProcessor,
+    manifest: Manifest,
+    store: FeatureStore,
+    recipe: Recipe,
+    output: Path,
+) -> StudentTrainer:
+    lengths = [guessed_tokens(manifest[index], store) for index in range(len(manifest))]
+    batches = TokenBatches(lengths, recipe.batch_tokens, recipe.seed, epochs=recipe.epochs)
+    return StudentTrainer(
+        batches,
+        recipe.encoder_rate,
+        recipe.save_all,
+        model=student,
+        args=arguments(recipe, output, steps_of(recipe, len(batches))),
+        train_dataset=manifest,
+        data_collator=FeatureCollator(Renderer(processor), store),
+        callbacks=[Averaging(student, recipe.average)] if recipe.average else [],
+    )
+
+
+def run(trainer: StudentTrainer, output: Path) -> None:
+    """Train until the recipe's end, going on from the last checkpoint in `output` if there is one.
+
+    The student is left with its last weights or, where they are asked for, their average.
+    """
+    last = get_last_checkpoint(str(output)) if output.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    if trainer.is_world_process_zero():
+        _write_log(trainer, output)
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, Averaging):
+            callback.apply()
+
+
 def train(
     student: Student,
     processor: Qwen2AudioProcessor,
@@ -124,27 +202,8 @@ def train(
     recipe: Recipe,
     output: Path,
 ) -> Student:
-    """Train until the recipe's end, going on from the last checkpoint in `output` if there is one.
-
-    The student returns with the average of its last weights.
-    """
-    lengths = [guessed_tokens(manifest[index], store) for index in range(len(manifest))]
-    batches = TokenBatches(lengths, recipe.batch_tokens, recipe.seed)
-    steps = recipe.steps or len(batches)
-    averaging = Averaging(student, recipe.average)
-    trainer = StudentTrainer(
-        batches,
-        recipe.encoder_rate,
-        model=student,
-        args=arguments(recipe, output, steps),
-        train_dataset=manifest,
-        data_collator=FeatureCollator(Renderer(processor), store),
-        callbacks=[averaging],
-    )
-    last = get_last_checkpoint(str(output)) if output.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
-    _write_log(trainer, output)
-    averaging.apply()
+    """`run` for a student; returns it."""
+    run(trainer_of(student, processor, manifest, store, recipe, output), output)
     return student
 
 
@@ -156,18 +215,18 @@ def evaluate(
     store: FeatureStore,
     recipe: Recipe,
 ) -> float:
-    """The mean loss of the batches of a manifest, in the weights' own precision."""
+    """The mean loss of the assistant's tokens, in the weights' own precision."""
     student.eval()
     collate = FeatureCollator(Renderer(processor), store)
     lengths = [guessed_tokens(manifest[index], store) for index in range(len(manifest))]
-    batches = TokenBatches(lengths, recipe.batch_tokens, recipe.seed)
     device = next(student.parameters()).device
-    losses = []
-    for places in batches:
+    total, count = 0.0, 0
+    for places in TokenBatches(lengths, recipe.batch_tokens, recipe.seed):
         batch = collate([manifest[place] for place in places])
+        said = int((batch["labels"][:, 1:] != IGNORED).sum())
         inputs = {name: tensor.to(device) for name, tensor in batch.items()}
-        losses.append(float(student(**inputs)["reply_loss"]))
-    return sum(losses) / len(losses)
+        total, count = total + said * float(student(**inputs)["reply_loss"]), count + said
+    return total / count
 
 
 def _write_log(trainer: Trainer, output: Path) -> None:

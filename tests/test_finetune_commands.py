@@ -118,7 +118,12 @@ def test_any_checkpoint_is_tuned_on_a_manifest_of_files(made, tmp_path, capsys):
     assert AutoProcessor.from_pretrained(output / "checkpoint").tokenizer is not None
 
 
-def test_a_clip_longer_than_a_window_is_refused_by_name(tmp_path):
+def test_a_clip_longer_than_a_window_is_refused_by_name(made, tmp_path):
     soundfile.write(tmp_path / "long.wav", np.zeros(16_000 * 31), 16_000)
-    with pytest.raises(ValueError, match=r"long\.wav: 31\.0 s"):
-        tune.reader(tmp_path)("long.wav")
+    part = {"type": "audio", "audio_url": "long.wav"}
+    turns = [{"role": "user", "content": [part]}, {"role": "assistant", "content": "Silence."}]
+    manifest = tmp_path / "train.jsonl"
+    manifest.write_text(json.dumps({"messages": turns}) + "\n")
+    words = f"--model {made / 'checkpoint'} --train {manifest} --output {tmp_path / 'out'}"
+    with pytest.raises(SystemExit, match=r"line 1: long\.wav is 31\.0 s long"):
+        tune.main(words.split())

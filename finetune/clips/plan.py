@@ -183,11 +183,13 @@ def plan_shard(shard: Shard) -> list[Planned]:
 
 def make_shard(shard: Shard) -> list[tuple[Row, np.ndarray]]:
     """The rows and samples of a shard; the same seed makes the same."""
-    plans = plan_shard(shard)
+    return made(plan_shard(shard), shard.seed + shard.number)
+
+
+def made(plans: list[Planned], seed: int) -> list[tuple[Row, np.ndarray]]:
+    """What was planned, spoken and treated; without what a synthesizer could not say."""
     cast_for = [plan for plan in plans if plan.casting]
-    speech = say_all(
-        [plan.casting.utterance for plan in cast_for if plan.casting], shard.seed + shard.number
-    )
+    speech = say_all([plan.casting.utterance for plan in cast_for if plan.casting], seed)
     for plan, said in zip(cast_for, speech, strict=True):
         plan.sound = said
     return [(plan.row, finished(plan)) for plan in plans if plan.sound is not None]
