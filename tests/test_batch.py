@@ -124,9 +124,7 @@ def test_what_is_typed_as_an_own_prompt_makes_no_control_token(engine: LocalEngi
     assert next(filter(None, engine.batch([item], GREEDY))).error is None
 
 
-def test_a_row_that_fails_stops_no_other(
-    engine: LocalEngine, expected: list[str], tmp_path: Path
-):
+def test_a_row_that_fails_stops_no_other(engine: LocalEngine, expected: list[str], tmp_path: Path):
     text, empty = tmp_path / "notes.wav", tmp_path / "empty.wav"
     text.write_text("This is only text.\n" * 20)
     empty.touch()

@@ -12,9 +12,9 @@ from tqdm import tqdm
 from demo.audio import Ear, Limits
 from demo.batch.collect import collect
 from demo.batch.output import Output
-from demo.batch.rows import CAPTION, CHOICES, Row, question
+from demo.batch.rows import CAPTION, CHOICES, OWN, RAW, Row, question
 from demo.batch.score import Score, score
-from demo.batch.work import Manner, work
+from demo.batch.work import Done, Manner, work
 from demo.checkpoint import Choice, choose, load
 from demo.engine import Engine, Options
 from demo.loading import Status
@@ -34,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = given(parser, SHARED, argv)
     settings = Settings(**{name: values.pop(name) for name in SHARED})
     wanted = argparse.Namespace(**values)
+    wanted.task = wanted.task or (OWN if wanted.prompt else TASKS[0])
+    if wanted.prompt and wanted.task not in (OWN, RAW):
+        parser.error(f"--prompt goes with --task {OWN} or {RAW}, not with {wanted.task}")
     try:
         return _run(wanted, settings)
     except UserError as error:
@@ -80,11 +83,10 @@ def _add_question(asking: Any) -> None:
     asking.add_argument(
         "--task",
         choices=CHOICES,
-        default=TASKS[0],
-        help=f"raw is for the base model, and asks {CAPTION} [%(default)s]",
+        help=f"raw is for the base model, and asks {CAPTION} [{TASKS[0]}]",
     )
     asking.add_argument(
-        "--prompt", metavar="TEXT", help="your own words, for --task own and --task raw"
+        "--prompt", metavar="TEXT", help="your own words, instead of a task, or what raw asks"
     )
     asking.add_argument(
         "--to", choices=LANGUAGES, default=LANGUAGES[0], help="to translate to [%(default)s]"
@@ -148,8 +150,13 @@ def _answer(
         for done in filter(None, coming):
             output.add(done)
             if done.error:
-                bar.write(f"{done.row.name}: {done.error}", file=sys.stderr)
+                bar.write(_problem(done), file=sys.stderr)
             bar.update()
+
+
+def _problem(done: Done) -> str:
+    said = str(done.error)
+    return said if done.row.name in said else f"{done.row.name}: {said}"
 
 
 def _loaded(choice: Choice) -> Engine:
