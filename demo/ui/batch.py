@@ -98,7 +98,7 @@ class Steps:
     def _filling(
         self, batch: Batch, manner: Manner, engine: Engine, language: Language
     ) -> Iterator[Any]:
-        begun, begun_with, due, news = time.monotonic(), len(batch.done), 0.0, False
+        begun, begun_with, due, news = time.monotonic(), batch.replies, 0.0, False
         pace = UPDATE_SECONDS + min(len(batch.rows), SHOWN_ROWS) / ROWS_A_SECOND
         with closing(work(batch.left, manner, engine, self.kit.ear)) as coming:
             for done in coming:

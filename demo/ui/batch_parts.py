@@ -59,8 +59,12 @@ def build_parts() -> Parts:
         rows = gr.HTML("", padding=False, elem_id="batch-rows", js_on_load=SCROLLS)
         score = gr.HTML("", padding=False, elem_id="batch-score")
         with gr.Row(elem_classes="batch-downloads"):
-            csv = gr.DownloadButton(label("batch_csv"), visible=False, elem_id="batch-csv")
-            jsonl = gr.DownloadButton(label("batch_jsonl"), visible=False, elem_id="batch-jsonl")
+            csv = gr.DownloadButton(
+                label("batch_csv"), size="sm", visible=False, elem_id="batch-csv"
+            )
+            jsonl = gr.DownloadButton(
+                label("batch_jsonl"), size="sm", visible=False, elem_id="batch-jsonl"
+            )
         pending, batch = gr.State(None), gr.State(Batch())
     parts = Parts(files, folder, task, language, prompt, start, go_on, stop, alert, bar, rows,
                   score, csv, jsonl, pending, batch)  # fmt: skip
@@ -77,16 +81,13 @@ def _build_files() -> tuple[gr.File, gr.UploadButton]:
         file_count="multiple",
         type="filepath",
         label=label("batch_files"),
-        height=140,
+        height=180,
         elem_id="batch-files",
     )
-    folder = gr.UploadButton(
-        label("batch_folder"),
-        file_count="directory",
-        size="sm",
-        elem_id="batch-folder",
-        elem_classes="quiet",
-    )
+    with gr.Row(elem_classes="batch-small"):
+        folder = gr.UploadButton(
+            label("batch_folder"), file_count="directory", size="sm", elem_id="batch-folder"
+        )
     return files, folder
 
 

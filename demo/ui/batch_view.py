@@ -30,6 +30,10 @@ class Batch:
         return {place: row for place, row in enumerate(self.rows) if place not in self.done}
 
     @property
+    def replies(self) -> int:
+        return len(self.done) - self.failed
+
+    @property
     def failed(self) -> int:
         return sum(done.error is not None for done in self.done.values())
 
@@ -50,9 +54,12 @@ def progress(batch: Batch, language: Language, state: str = "") -> str:
 
 
 def time_left(batch: Batch, begun_with: int, seconds: float, language: Language) -> str:
-    """How long the rest will take at the pace so far; "" where there is no pace yet."""
-    new = len(batch.done) - begun_with
-    if not new or not batch.left:
+    """How long the rest will take at the pace so far; "" where there is no pace yet.
+
+    `begun_with` replies were there before these `seconds`; rows that fail take no time.
+    """
+    new = batch.replies - begun_with
+    if new < 1 or not batch.left:
         return ""
     left = seconds / new * len(batch.left)
     if left < 55:
@@ -100,7 +107,8 @@ def _row(batch: Batch, place: int, known: bool, language: Language) -> str:
     row, done = batch.rows[place], batch.done.get(place)
     length = clock(done.seconds) if done and done.seconds is not None else ""
     asked = f"<small>{escape(row.prompt)}</small>" if row.prompt != batch.prompt else ""
-    gt = f"<td>{escape(row.gt or '')}</td>" if known else ""
+    head = _say("batch_gt", language)  # said beside it on a phone, whose table has no head
+    gt = f'<td class="gt" data-head="{head}">{escape(row.gt or "")}</td>' if known else ""
     return (
         f'<tr><td class="place">{place + 1}</td><th scope="row">{escape(row.name)}'
         f"<small>{length}</small>{asked}</th>{_reply(done, language)}{gt}</tr>"
