@@ -68,7 +68,7 @@ def test_many_clips_at_once_get_the_replies_that_each_gets_alone(tmp_path: Path)
         "2",
         "5",
     ]
-    result = batch.main([*flags, "--device", "cpu", "--plot", str(drawn)])
+    result = batch.main([*flags, "--sizes", "2", "5", "--device", "cpu", "--plot", str(drawn)])
     assert result["replies_equal"]
     assert result["fastest"] in (1, 2, 5)
     assert drawn.stat().st_size > 0

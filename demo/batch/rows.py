@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from demo.batch.rules import SOUND, BatchError
 from demo.engine import Conversation
-from demo.hearing.rules import shown_name
+from demo.hearing.fetch import is_url, name_of_url
+from demo.hearing.rules import UNNAMED, shown_name
 from demo.messages import Language, UserError
 from demo.turns import audio_part, escape, short, text_part
 from demo.ui.tasks import LANGUAGES, TASKS, prompt
@@ -32,7 +33,10 @@ class Row:
     @property
     def name(self) -> str:
         """What the person calls the clip."""
-        return shown_name(self.named or self.audio)
+        named = self.named or self.audio
+        if named.startswith("data:"):
+            return UNNAMED
+        return shown_name(name_of_url(named) if is_url(named) else named)
 
     @property
     def raw(self) -> bool:

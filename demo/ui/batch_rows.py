@@ -4,6 +4,7 @@ Gradio keeps an upload under its base name, so a manifest's clips are found by t
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -82,8 +83,10 @@ def _checked(path: str) -> str:
 
 def _row(one: Any, prompt: str) -> Row:
     match one:
-        case str() if is_url(one) or one.startswith("data:"):
+        case str() if one.startswith("data:"):
             return Row(one, prompt)
+        case str() if is_url(one):
+            return Row(one, prompt, named=one)
         case {"path": str(path)} if _is_upload(one):
             return Row(_checked(path), prompt)
         case {"audio": audio}:
@@ -92,5 +95,5 @@ def _row(one: Any, prompt: str) -> Row:
                 raise BatchError("item", value=short(one))
             row = _row(audio, prompt) if not isinstance(audio, dict) or _is_upload(audio) else None
             if row is not None:
-                return Row(row.audio, checked(words or prompt), gt or None)
+                return replace(row, prompt=checked(words or prompt), gt=gt or None)
     raise BatchError("item", value=short(one))
