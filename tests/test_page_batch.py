@@ -106,6 +106,17 @@ def tones(tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_dropped_folder_is_its_sounds(batcher: Batcher, tones: Path):
+    box = batcher.page.locator("#batch-files").bounding_box()
+    assert box
+    devtools = batcher.page.context.new_cdp_session(batcher.page)
+    data = {"items": [], "files": [str(tones)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "data": data, **at})
+    expect(batcher.page.locator("#batch-files .file")).to_have_count(40)
+
+
 def test_stop_keeps_what_is_done_and_go_on_does_the_rest(batcher: Batcher, tones: Path):
     page = batcher.page
     page.locator("#batch-folder input[type=file], input#batch-folder").set_input_files(tones)

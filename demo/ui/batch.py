@@ -32,6 +32,7 @@ from demo.ui.turn import until_ready
 
 BATCH = "batch"  # the concurrency id of the handlers that answer batches
 BATCHES = 4  # at once; the engine makes one lot of one of them at a time
+YIELD_SECONDS = 0.15
 UPDATE_SECONDS = 0.25
 ROWS_A_SECOND = 2000  # that are sent to a browser
 
@@ -98,19 +99,20 @@ class Steps:
     def _filling(
         self, batch: Batch, manner: Manner, engine: Engine, language: Language
     ) -> Iterator[Any]:
-        begun, begun_with, due, news = time.monotonic(), batch.replies, 0.0, False
+        begun, begun_with = time.monotonic(), batch.replies
         pace = UPDATE_SECONDS + min(len(batch.rows), SHOWN_ROWS) / ROWS_A_SECOND
+        told, shown, shown_at = begun, batch, begun - pace
         with closing(work(batch.left, manner, engine, self.kit.ear)) as coming:
             for done in coming:
-                if done is not None:
-                    batch, news = replace(batch, done={**batch.done, done.place: done}), True
+                batch = batch if done is None else batch.with_(done)
                 now = time.monotonic()
-                if news and now >= due:
+                if batch is not shown and now - shown_at >= pace:
+                    told, shown, shown_at = now, batch, now
                     left = time_left(batch, begun_with, now - begun, language)
                     yield self._table(batch, language, left)
-                    due, news = now + pace, False
-                else:
-                    yield gr.skip()  # only at a yield can it be closed
+                elif now - told >= YIELD_SECONDS:  # only at a yield can it be closed
+                    told = now
+                    yield gr.skip()
         yield self._table(batch, language)
 
     def _table(self, batch: Batch, language: Language, state: str = "") -> Updates:

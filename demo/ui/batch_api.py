@@ -11,11 +11,9 @@ from demo.batch.lines import as_json
 from demo.batch.rows import Row, question
 from demo.batch.work import Done, Manner, work
 from demo.ui.api import options_given, told
-from demo.ui.batch import BATCH, BATCHES, manner_of
+from demo.ui.batch import BATCH, BATCHES, YIELD_SECONDS, manner_of
 from demo.ui.batch_rows import rows_asked
 from demo.ui.kit import Kit
-
-YIELD_SECONDS = 0.1
 
 Rows = list[dict[str, Any]]
 

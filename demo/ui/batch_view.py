@@ -1,7 +1,7 @@
 """A batch as the page shows it: progress, table, score. Pure functions from values to HTML."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
 from demo.batch.rows import Row
@@ -24,6 +24,9 @@ class Batch:
     done: Mapping[int, Done] = field(default_factory=dict)
     task: str = TASKS[0]
     prompt: str = ""  # of every row that has none of its own
+
+    def with_(self, done: Done) -> "Batch":
+        return replace(self, done={**self.done, done.place: done})
 
     @property
     def left(self) -> dict[int, Row]:
