@@ -119,7 +119,7 @@ def test_a_dropped_folder_is_its_sounds(batcher: Batcher, tones: Path):
 
 def test_stop_keeps_what_is_done_and_go_on_does_the_rest(batcher: Batcher, tones: Path):
     page = batcher.page
-    page.locator("#batch-folder input[type=file], input#batch-folder").set_input_files(tones)
+    page.locator(".batch-small input[type=file]").set_input_files(tones)
     expect(page.locator("#batch-files .file")).to_have_count(40)
     batcher.start()
     expect(page.locator(".batch-table td.quiet")).not_to_have_count(40, timeout=PATIENCE)
