@@ -71,10 +71,12 @@
   };
   const onDrop = async (event) => {
     const input = event.target.closest?.("#batch-files")?.querySelector("input[type=file]");
-    const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    if (!input || !entries.some((entry) => entry.isDirectory)) return;
+    const items = input ? [...event.dataTransfer.items] : [];
+    const entries = items.map((item) => item.webkitGetAsEntry()).filter(Boolean);
+    if (!entries.some((entry) => entry.isDirectory)) return;
     event.preventDefault();
     event.stopPropagation();
+    event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true }));
     const box = new DataTransfer();
     for (const files of await Promise.all(entries.map(within))) files.forEach((file) => box.items.add(file));
     input.files = box.files;
