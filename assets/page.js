@@ -1,4 +1,5 @@
-// What the page does by script: the forced language, the missing microphone, Gradio's own words.
+// What the page does by script: the forced language, the missing microphone, Gradio's own words,
+// folders that are dropped.
 (() => {
   if (window.demoLanguage) {
     Object.defineProperty(navigator, "language", { get: () => window.demoLanguage });
@@ -55,6 +56,33 @@
   const onClip = (node) => {
     if (node.matches(CLIP) || node.querySelector(CLIP)) setTimeout(listen);
   };
+
+  // A folder that is dropped on the batch: Gradio takes files only, so it is handed its sounds.
+  const within = async (entry) => {
+    if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
+    const reader = entry.createReader();
+    const found = [];
+    for (let some; (some = await new Promise((done, fail) => reader.readEntries(done, fail))).length; )
+      for (const one of some) found.push(...(await within(one)));
+    return found.filter(({ name }) => {
+      const ending = name.slice(name.lastIndexOf(".")).toLowerCase();
+      return !name.startsWith(".") && window.demoSounds.includes(ending);
+    });
+  };
+  const onDrop = async (event) => {
+    const input = event.target.closest?.("#batch-files")?.querySelector("input[type=file]");
+    const items = input ? [...event.dataTransfer.items] : [];
+    const entries = items.map((item) => item.webkitGetAsEntry()).filter(Boolean);
+    if (!entries.some((entry) => entry.isDirectory)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    event.target.dispatchEvent(new DragEvent("dragleave", { bubbles: true }));
+    const box = new DataTransfer();
+    for (const files of await Promise.all(entries.map(within))) files.forEach((file) => box.items.add(file));
+    input.files = box.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  document.addEventListener("drop", onDrop, true);
 
   const onAdded = (node) => {
     if (node.nodeType !== Node.ELEMENT_NODE) return;

@@ -49,8 +49,14 @@ def tokens_of(frames: int) -> int:
 @torch.inference_mode()
 def embed(model: Any, mel: torch.Tensor, frames: int) -> torch.Tensor:
     """The clip's embeddings in the decoder's space: (audio tokens, hidden)."""
-    heard = encode(model.model.audio_tower, mel[None], [frames])
-    return model.model.multi_modal_projector(heard)[0, : tokens_of(frames)]
+    return embed_together(model, mel[None], [frames])[0]
+
+
+@torch.inference_mode()
+def embed_together(model: Any, mels: torch.Tensor, frames: Sequence[int]) -> list[torch.Tensor]:
+    """The same of several clips, `mels` and `frames` as `encode` takes them."""
+    projected = model.model.multi_modal_projector(encode(model.model.audio_tower, mels, frames))
+    return [one[: tokens_of(count)] for one, count in zip(projected, frames, strict=True)]
 
 
 @torch.inference_mode()

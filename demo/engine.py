@@ -6,7 +6,7 @@ This module knows no torch, no gradio and no network: `demo.local` is an engine 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -105,3 +105,44 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Item:
+    """One of many to answer: a conversation, or a raw prompt, with its sounds as for `stream`.
+
+    A raw prompt goes to the model as it is, in the way of the base model:
+    `<|audio_bos|><|AUDIO|><|audio_eos|>` where each sound stands, and no turns.
+    """
+
+    asked: Conversation | str
+    windows: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one of many: a text, or why there is none."""
+
+    place: int  # of its item among those that were given
+    text: str = ""
+    error: UserError | None = None
+
+
+@runtime_checkable
+class BatchEngine(Engine, Protocol):
+    """An engine that can also answer many at once; none has to be one."""
+
+    def batch(
+        self, items: Sequence[Item], options: Options, size: int | None = None
+    ) -> Iterator[Answer | None]:
+        """Answers to `items` as they are done, in any order; None while nothing is new.
+
+        With sampling off each is the text that `stream` gives. `size` is the most that are
+        answered together, None for what fits the memory and is fast. Other requests come in
+        between two batches. An item that cannot be answered stops no other. Closing the iterator
+        ends the generation itself within 0.3 s.
+
+        Raises:
+            EngineError: the engine is closed, or an option is out of its range.
+        """
+        ...

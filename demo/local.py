@@ -9,73 +9,39 @@ conversation that is too long) is refused on the caller's.
 import gc
 import logging
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import Qwen2AudioForConditionalGeneration
-from transformers.generation.configuration_utils import CompileConfig, GenerationConfig
+from transformers.generation.configuration_utils import CompileConfig
 
-from demo.decoding import (
-    generation_config,
-    merged,
-    seeded,
-    stoppable,
-)
+from demo.batching import Batcher, Request
+from demo.decoding import generation_config, merged, seeded, stoppable
 from demo.drawing import Drawer
-from demo.engine import Budgets, Conversation, EngineError, EngineInfo, Memory, Options
-from demo.messages import Sentences
+from demo.engine import (
+    Answer,
+    Budgets,
+    Conversation,
+    EngineError,
+    EngineInfo,
+    Item,
+    Memory,
+    Options,
+)
+from demo.lots import answered
 from demo.prefill import Prefiller, Prompt, build_prompt
 from demo.quantizing import stored_bytes
+from demo.refusals import LocalError, explained, too_long
 from demo.stores import Prefix
 from demo.streaming import InferenceThread, Reply, StoppedError
-
-TOKENS_PER_SECOND = 25  # of audio
-
-SENTENCES: Sentences = {
-    "nothing": (
-        "There is nothing to answer: the conversation does not end with words or sound of a user.",
-        "没有可回复的内容：对话的最后不是用户的文字或声音。",
-    ),
-    "too_long": (
-        "This conversation is {tokens} tokens long, and the model takes {context} with its reply: "
-        "about {minutes:.1f} minutes of audio in all. Send a shorter clip, undo a turn, or start "
-        "a new conversation.",
-        "这段对话有 {tokens} 个 token，而模型连同回复最多容纳 {context} 个："
-        "总共约 {minutes:.1f} 分钟音频。请发送更短的音频、撤销一轮，或开始新的对话。",
-    ),
-    "out_of_memory": (
-        "The {device} ran out of memory on this conversation of {tokens} tokens. Send a shorter "
-        "clip or start a new conversation; the model is ready for the next request.",
-        "处理这段 {tokens} 个 token 的对话时，{device} 内存不足。请发送更短的音频或开始新的对话；"
-        "模型仍可继续使用。",
-    ),
-    "failed": (
-        "The model failed on this conversation ({error}); the terminal shows the details.",
-        "模型在处理这段对话时出错（{error}）；详情见终端。",
-    ),
-    "closed": ("The model has been shut down.", "模型已关闭。"),
-}
 
 log = logging.getLogger(__name__)
 
 
-class LocalError(EngineError):
-    """The model on this machine cannot make the reply."""
-
-    sentences = SENTENCES
-
-
-@dataclass(frozen=True)
-class Request:
-    """A reply that was asked for: what goes into the model, and how it is drawn."""
-
-    prompt: Prompt
-    config: GenerationConfig
-    seed: int | None
+Tell = Callable[[list[str]], None]
 
 
 class LocalEngine:
@@ -101,6 +67,7 @@ class LocalEngine:
         self._prefiller = Prefiller(model, self._extractor, self._budgets)
         self._compiled = compiled
         self._drawer = Drawer(model, self._tokenizer, compiled)
+        self._batcher = Batcher(model, self._tokenizer, self._extractor)
         self._weights = sum(map(stored_bytes, [*model.parameters(), *model.buffers()]))
         self._layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]
 
@@ -112,8 +79,34 @@ class LocalEngine:
     def stream(
         self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
     ) -> Iterator[str]:
-        request = self._request(conversation, windows, options)
-        yield from self._thread.submit(Reply(partial(self._make, request)))
+        yield from self.alone(self._request(conversation, windows, options))
+
+    def batch(
+        self, items: Sequence[Item], options: Options, size: int | None = None
+    ) -> Iterator[Answer | None]:
+        merged(options, self.info.defaults)  # what is out of its range is no single item's fault
+        requests: dict[int, Request] = {}
+        for place, item in enumerate(items):
+            try:
+                requests[place] = self._request(item.asked, item.windows, options)
+            except EngineError as error:
+                yield Answer(place, error=error)
+        yield from answered(self, requests, size)
+
+    def fitting(self, request: Request) -> int:
+        """How many requests like this one are best answered together."""
+        return self._batcher.fitting(request.tokens, request.new)
+
+    def alone(self, request: Request) -> Iterator[str]:
+        """The reply to one request, as `stream` yields it."""
+        return self._thread.submit(Reply(partial(self._make, request)))
+
+    def together(self, requests: Sequence[Request], tell: Tell) -> Iterator[str]:
+        """Answers several at once and tells their texts, or none where they are too much.
+
+        Yields "" meanwhile; closing it ends the work.
+        """
+        return self._thread.submit(Reply(partial(self._make_together, requests, tell)))
 
     def prepare(self, conversation: Conversation, windows: Sequence[np.ndarray]) -> None:
         """Feeds a conversation whose last turn is not finished yet, while nothing else is to do.
@@ -146,40 +139,36 @@ class LocalEngine:
         self.__dict__.pop("_model", None)
         self.__dict__.pop("_prefiller", None)
         self.__dict__.pop("_drawer", None)
+        self.__dict__.pop("_batcher", None)
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _request(
-        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+        self, asked: Conversation | str, windows: Sequence[np.ndarray], options: Options
     ) -> Request:
         drawn = merged(options, self.info.defaults)
-        if not conversation or conversation[-1]["role"] != "user":
+        if not asked or (isinstance(asked, list) and asked[-1]["role"] != "user"):
             raise LocalError("nothing")
-        prompt = self._prompt(conversation, windows)
+        prompt = self._prompt(asked, windows)
         tokens = len(prompt.ids)
         room = self.info.context_tokens - tokens
         if room < 1:
-            raise self._too_long(tokens)
+            raise too_long(tokens, self.info.context_tokens)
         return Request(prompt, generation_config(self._base, drawn, room), drawn.seed)
 
     def _prompt(
-        self, conversation: Conversation, windows: Sequence[np.ndarray], ask: bool = True
+        self, asked: Conversation | str, windows: Sequence[np.ndarray], ask: bool = True
     ) -> Prompt:
+        template = self._processor.apply_chat_template
         with self._preparing:
-            text = self._processor.apply_chat_template(
-                conversation, add_generation_prompt=ask, tokenize=False
-            )
+            raw = isinstance(asked, str)
+            text = asked if raw else template(asked, add_generation_prompt=ask, tokenize=False)
             return build_prompt(text, windows, self._tokenizer, self._audio_id, self._extractor)
 
     @property
     def _extractor(self) -> Any:
         return self._processor.feature_extractor
-
-    def _too_long(self, tokens: int) -> LocalError:
-        context = self.info.context_tokens
-        minutes = context / TOKENS_PER_SECOND / 60
-        return LocalError("too_long", tokens=tokens, context=context, minutes=minutes)
 
     def _make(self, request: Request, reply: Reply) -> None:
         """Makes a reply, on the inference thread.
@@ -203,8 +192,19 @@ class LocalEngine:
         except (EngineError, StoppedError):
             raise
         except Exception as error:
-            return self._explained(error, request)
+            return explained(error, self.info.device, request.tokens)
         return None
+
+    def _make_together(self, requests: Sequence[Request], tell: Tell, reply: Reply) -> None:
+        """Makes several replies, on the inference thread; telling nothing says: ask for fewer."""
+        try:
+            tell(self._batcher.answer(requests, reply.stop))
+            return
+        except StoppedError:
+            raise
+        except Exception as error:  # whoever is alone at last will be told
+            log.warning("%d replies at once failed: %s", len(requests), type(error).__name__)
+        self._free()
 
     def _feed(self, prompt: Prompt, work: Reply) -> None:
         try:
@@ -237,11 +237,3 @@ class LocalEngine:
             )
         keys = [*prompt.keys, *drawn[:-1]]  # the last one was never fed
         self._prefiller.keep(Prefix(keys, cache), keys)
-
-    def _explained(self, error: Exception, request: Request) -> LocalError:
-        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-            return LocalError(
-                "out_of_memory", device=self.info.device, tokens=len(request.prompt.ids)
-            )
-        log.error("A reply failed", exc_info=error)
-        return LocalError("failed", error=f"{type(error).__name__}: {error}")

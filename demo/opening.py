@@ -10,7 +10,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from safetensors import SafetensorError
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
@@ -22,6 +21,7 @@ from demo.engine import Budgets, EngineError, EngineInfo
 from demo.hub import GB
 from demo.loading import Report, Status
 from demo.local import LocalEngine
+from demo.memory import free_bytes
 from demo.messages import Message, Sentences
 from demo.quantizing import quantization
 from demo.warming import warmed
@@ -91,7 +91,7 @@ def open_engine(folder: Path, choice: Choice, report: Report) -> LocalEngine:
     if choice.zerogpu:  # whose processes end with their request
         return LocalEngine(model, processor, info, Budgets(0, 0))
     return warmed(
-        model, processor, info, choice, within(choice.budgets, _free_bytes(device)), report
+        model, processor, info, choice, within(choice.budgets, free_bytes(device)), report
     )
 
 
@@ -170,7 +170,7 @@ def require_memory(folder: Path, choice: Choice, device: torch.device, dtype: to
     stored = 4 if (config.get("dtype") or config.get("torch_dtype")) == "float32" else 2
     size = sum((folder / name).stat().st_size for name in _weight_files(folder, model))
     need = size * dtype.itemsize / stored * SHARES[choice.quantize] + WORKING_BYTES
-    free = _free_bytes(device)
+    free = free_bytes(device)
     if need > free:
         number = str(dtype).removeprefix("torch.")
         gigabytes = {"need": need / GB, "free": free / GB}
@@ -223,14 +223,6 @@ def _json(file: Path, model: str) -> dict[str, Any]:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise OpeningError("broken", folder=model, error=f"{file.name}: {error}") from None
-
-
-def _free_bytes(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return psutil.virtual_memory().available
 
 
 def _first_line(error: Exception) -> str:

@@ -142,16 +142,30 @@ class Settings:
     mcp: bool = _flag(False, "--mcp", "serve the API as MCP tools too")
 
 
+NAMES = tuple(setting.name for setting in fields(Settings))
+
+
 def parse(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this start; exits with argparse's message where a value is wrong."""
     parser = build_parser()
-    given = sys.argv[1:] if argv is None else argv
-    values = vars(parser.parse_args([*_from_environment(parser, environ), *given]))
-    if values["cpu_only"]:
-        values["device"] = "cpu"
+    values = given(parser, NAMES, argv, environ)
     if bool(values["ssl_certfile"]) != bool(values["ssl_keyfile"]):
         parser.error("--ssl-certfile and --ssl-keyfile go together")
     return Settings(**values)
+
+
+def given(
+    parser: argparse.ArgumentParser,
+    names: Sequence[str],
+    argv: Sequence[str] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> dict[str, Any]:
+    """What the command line says, and the environment for the settings `names` of it."""
+    arguments = sys.argv[1:] if argv is None else argv
+    values = vars(parser.parse_args([*_from_environment(parser, names, environ), *arguments]))
+    if values["cpu_only"]:
+        values["device"] = "cpu"
+    return values
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -161,12 +175,18 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=f"Each flag is also an environment variable, such as {PREFIX}MODEL.",
         allow_abbrev=False,
     )
-    for setting in fields(Settings):
-        _add(parser, setting)
+    add_flags(parser, NAMES)
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, setting: Field[Any]) -> None:
+def add_flags(parser: argparse._ActionsContainer, names: Sequence[str]) -> None:
+    """Adds the flags of the settings `names`."""
+    for setting in fields(Settings):
+        if setting.name in names:
+            _add(parser, setting)
+
+
+def _add(parser: argparse._ActionsContainer, setting: Field[Any]) -> None:
     more = dict(setting.metadata)
     flags = more.pop("flags")
     if isinstance(setting.default, bool):
@@ -176,12 +196,14 @@ def _add(parser: argparse.ArgumentParser, setting: Field[Any]) -> None:
     parser.add_argument(*flags, dest=setting.name, default=setting.default, **more)
 
 
-def _from_environment(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> list[str]:
+def _from_environment(
+    parser: argparse.ArgumentParser, names: Sequence[str], environ: Mapping[str, str]
+) -> list[str]:
     """The environment as the arguments that say the same, to be read before the real ones."""
     arguments: list[str] = []
     for setting in fields(Settings):
         text = environ.get(PREFIX + setting.name.upper())
-        if text is None:
+        if text is None or setting.name not in names:
             continue
         flag = setting.metadata["flags"][0]
         if isinstance(setting.default, bool):

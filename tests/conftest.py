@@ -1,8 +1,9 @@
 """What the page's tests share: one app, one browser whose microphone hears a clip of ours."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from tests.model_card import ModelCard
 from tests.serving import ROOT, Served, serving
+from tests.visitor import Visitor
+
+Visit = Callable[..., Visitor]
 
 CLIPS = ROOT / "assets" / "examples"
 SPOKEN = "voice-chat-sum.flac"  # "What is three plus four?"
@@ -65,3 +69,24 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         chromium = launch(playwright, spoken_wav(tmp_path_factory.mktemp("microphone")))
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, served: Served) -> Iterator[Visit]:
+    """Opens the page as a new visitor; at the end no visitor may have met a problem."""
+    visitors: list[Visitor] = []
+
+    def come(**context: Any) -> Visitor:
+        visitors.append(Visitor(browser, served.url, **context))
+        return visitors[-1]
+
+    yield come
+    problems = [problem for visitor in visitors for problem in visitor.problems]
+    for visitor in visitors:
+        visitor.close()
+    assert not problems
+
+
+@pytest.fixture
+def visitor(visit: Visit) -> Visitor:
+    return visit()

@@ -139,7 +139,7 @@ def test_the_log_holds_nothing_that_a_user_said(served: Served, client: Client, 
 def test_both_endpoints_are_documented_and_nothing_else(client: Client):
     described = client.view_api(return_format="dict")
     assert isinstance(described, dict)
-    assert set(described["named_endpoints"]) == {"/chat", "/generate"}
+    assert set(described["named_endpoints"]) == {"/batch", "/chat", "/generate"}
     assert not described["unnamed_endpoints"]
 
 
@@ -157,7 +157,7 @@ async def call_tool(url: str, arguments: dict[str, Any]) -> str:
     ):
         await session.initialize()
         tools = {tool.name for tool in (await session.list_tools()).tools}
-        assert tools == {"chat", "generate"}
+        assert tools == {"batch", "chat", "generate"}
         result = await session.call_tool("generate", arguments)
         return getattr(result.content[0], "text", "")
 

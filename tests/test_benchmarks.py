@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import conversation, decode
+from benchmarks import batch, conversation, decode
 from tests.serving import ROOT
 
 
@@ -50,4 +50,25 @@ def test_every_way_to_decode_gives_the_same_tokens(tmp_path: Path):
     flags = ["--shape", "tiny", "--tokens", "6", "--device", "cpu", "--plot", str(drawn)]
     result = decode.main([*flags, *ways])
     assert result["tokens_equal"]
+    assert drawn.stat().st_size > 0
+
+
+def test_many_clips_at_once_get_the_replies_that_each_gets_alone(tmp_path: Path):
+    drawn = tmp_path / "plot.png"
+    flags = [
+        "--shape",
+        "tiny",
+        "--rows",
+        "5",
+        "--seconds",
+        "2",
+        "--tokens",
+        "6",
+        "--sizes",
+        "2",
+        "5",
+    ]
+    result = batch.main([*flags, "--sizes", "2", "5", "--device", "cpu", "--plot", str(drawn)])
+    assert result["replies_equal"]
+    assert result["fastest"] in (1, 2, 5)
     assert drawn.stat().st_size > 0

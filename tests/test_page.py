@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from gradio_client import Client
-from playwright.sync_api import Browser, TimeoutError, expect
+from playwright.sync_api import TimeoutError, expect
 
-from tests.conftest import CLIPS
+from tests.conftest import CLIPS, Visit
 from tests.model_card import ModelCard
 from tests.serving import Served
 from tests.sounds import write_long_wav
@@ -25,29 +24,6 @@ KNOCKS = CLIPS / "four-knocks.flac"
 LONG = CLIPS / "long-message.ogg"
 ENDLESS = {"temperature": "5", "top_p": "1", "top_k": "1000", "max_new_tokens": "4000"}
 PHONE = {"width": 390, "height": 844}
-
-Visit = Callable[..., Visitor]
-
-
-@pytest.fixture
-def visit(browser: Browser, served: Served) -> Iterator[Visit]:
-    """Opens the page as a new visitor; at the end no visitor may have met a problem."""
-    visitors: list[Visitor] = []
-
-    def come(**context: Any) -> Visitor:
-        visitors.append(Visitor(browser, served.url, **context))
-        return visitors[-1]
-
-    yield come
-    problems = [problem for visitor in visitors for problem in visitor.problems]
-    for visitor in visitors:
-        visitor.close()
-    assert not problems
-
-
-@pytest.fixture
-def visitor(visit: Visit) -> Visitor:
-    return visit()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from demo.messages import Message
 from demo.settings import Settings
 from demo.ui import history as past
 from demo.ui import labels, strings, tasks
+from demo.ui.batch import BATCH
 from demo.ui.chat import available
 from demo.ui.examples import ANALYSIS, VOICE
 from demo.ui.feedback import remember
@@ -296,12 +297,19 @@ def page() -> gr.Blocks:
 
 def test_everything_that_uses_the_engine_waits_in_one_line(page: gr.Blocks):
     users = [fn for fn in page.fns.values() if fn.concurrency_id == MODEL]
-    assert len(users) == 4  # both tabs, /chat and /generate
+    assert len(users) == 4  # the tabs of conversation, /chat and /generate
     assert {fn.concurrency_limit for fn in users} == {1}
 
 
-def test_only_chat_and_generate_are_the_api(page: gr.Blocks):
-    assert set(page.get_api_info()["named_endpoints"]) == {"/chat", "/generate"}
+def test_batches_have_a_line_of_their_own(page: gr.Blocks):
+    """A long one must not close the chat's line: the engine lets others in between."""
+    users = [fn for fn in page.fns.values() if fn.concurrency_id == BATCH]
+    assert len(users) == 2  # the tab and /batch
+    assert all((fn.concurrency_limit or 0) > 1 for fn in users)
+
+
+def test_the_api_is_chat_generate_and_batch(page: gr.Blocks):
+    assert set(page.get_api_info()["named_endpoints"]) == {"/batch", "/chat", "/generate"}
 
 
 def test_likes_are_off_unless_the_host_names_a_file(page: gr.Blocks, tmp_path: Path):

@@ -62,10 +62,12 @@ def _build_chat(kit: Kit) -> None:
         options = (max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
         turn = user_turn(message.get("text") or "", message.get("files") or [])
         asked = [*(history or []), *turn]
-        with _told():
+        with told():
             if not turn:
                 raise PageError("nothing_to_send")
-            replies = reply(asked, system_prompt, _options(*options), kit.loading.wait(), kit.ear)
+            replies = reply(
+                asked, system_prompt, options_given(*options), kit.loading.wait(), kit.ear
+            )
             for text in _texts(replies):
                 yield text, [*asked, *said(text)]
 
@@ -121,16 +123,16 @@ def _build_generate(kit: Kit) -> None:
             The reply so far, as Markdown text, and at the end the whole reply.
         """
         options = (max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
-        with _told():
+        with told():
             asked = check(conversation)
             _refuse_local_files(asked)
             engine = kit.loading.wait()
-            yield from _texts(answer(asked, _options(*options), engine, kit.ear))
+            yield from _texts(answer(asked, options_given(*options), engine, kit.ear))
 
     api(generate, api_name="generate", concurrency_id=MODEL, concurrency_limit=1)
 
 
-def _options(*values: Any) -> Options:
+def options_given(*values: Any) -> Options:
     return options_of(**dict(zip(FIELDS, values, strict=True)))
 
 
@@ -154,7 +156,7 @@ def _refuse_local_files(conversation: Conversation) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """A `UserError` becomes the error that Gradio hands to a client, with its sentence."""
     try:
         yield

@@ -6,6 +6,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     # tabs
     "voice_tab": ("Voice chat", "语音聊天"),
     "analysis_tab": ("Audio analysis", "音频分析"),
+    "batch_tab": ("Batch", "批量处理"),
     # voice chat
     "voice_chat": ("Voice conversation", "语音对话"),
     "voice_empty": (
@@ -40,6 +41,25 @@ TEXTS: dict[str, tuple[str, str]] = {
     "german": ("German", "德语"),
     "japanese": ("Japanese", "日语"),
     "spanish": ("Spanish", "西班牙语"),
+    # batch
+    "batch_files": ("Sound files, or a manifest with its clips", "音频文件，或清单及其音频"),
+    "batch_folder": ("Add a folder", "添加文件夹"),
+    "batch_task": ("Task", "任务"),
+    "batch_prompt": ("Prompt", "提示词"),
+    "task_own": ("Your own prompt", "自定义提示词"),
+    "task_raw": ("Raw prompt (base model)", "原始提示词（基础模型）"),
+    "batch_start": ("Start", "开始"),
+    "batch_go_on": ("Go on", "继续"),
+    "batch_csv": ("Download CSV", "下载 CSV"),
+    "batch_jsonl": ("Download JSON lines", "下载 JSON Lines"),
+    "batch_empty": (
+        "### Ask one question of many clips\nDrop files or a folder. A manifest (.jsonl or .csv) "
+        "names each clip in its column <code>audio</code>, and may have a <code>prompt</code> and "
+        "the right answer, <code>gt</code>.",
+        "### 向多段音频提同一个问题\n拖入文件或添加文件夹。清单（.jsonl 或 .csv）在 "
+        "<code>audio</code> 列写明音频，还可以有提示词 <code>prompt</code> 和标准答案 "
+        "<code>gt</code>。",
+    ),
     # examples
     "example_sum": ("A sum", "一道算术题"),
     "example_two": ("A joke, then a capital", "先讲笑话，再问首都"),
@@ -61,8 +81,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "seed_hint": ("random", "随机"),
     "reset": ("Back to the defaults", "恢复默认"),
     "settings_note": (
-        "For both tabs. An empty field takes the model's own default.",
-        "两个页面共用。留空则使用模型自己的默认值。",
+        "For all tabs. An empty field takes the model's own default; a batch takes temperature 0.",
+        "所有页面共用。留空则使用模型自己的默认值；批量处理的温度默认为 0。",
     ),
     # small print
     "keeping": (

@@ -10,6 +10,8 @@ from typing import Any
 from gradio.themes import Base
 from gradio.themes.utils import colors, fonts, sizes
 
+from demo.batch.collect import SOUNDS
+from demo.batch.manifest import MANIFESTS
 from demo.settings import Settings
 from demo.ui.examples import CLIPS
 from demo.ui.labels import GRADIO_WORDS
@@ -152,8 +154,9 @@ def head(settings: Settings) -> str:
     forced = {"en": "en-US", "zh": "zh-CN"}.get(settings.language)
     script = SCRIPT.read_text(encoding="utf-8")
     words = json.dumps(GRADIO_WORDS, ensure_ascii=False)
+    sounds = json.dumps([*SOUNDS, *MANIFESTS])
     return (
         f"<style>{INSECURE}</style>\n"
         f"<script>window.demoLanguage = {json.dumps(forced)};\n"
-        f"window.demoWords = {words};\n{script}</script>"
+        f"window.demoWords = {words};\nwindow.demoSounds = {sounds};\n{script}</script>"
     )

@@ -1,4 +1,4 @@
-"""The page: head, two tabs with a conversation each, the settings that they share, the API."""
+"""The page: head, two tabs of conversation and one of batches, their settings, the API."""
 
 import gradio as gr
 
@@ -8,6 +8,8 @@ from demo.messages import Message
 from demo.settings import Settings
 from demo.ui.analysis import build_analysis
 from demo.ui.api import build_api
+from demo.ui.batch import build_batch
+from demo.ui.batch_api import build_batch_api
 from demo.ui.header import build_header, follow_loading
 from demo.ui.kit import Kit
 from demo.ui.panel import build_panel, tell_memory
@@ -35,9 +37,11 @@ def build_page(loading: Loading, ear: Ear, settings: Settings, notice: Message) 
         with gr.Tabs(elem_classes="rooms"):
             build_voice(kit, panel, voice_kept, blocks)
             build_analysis(kit, panel, analysis_kept, blocks)
+            build_batch(kit, panel)
         panel.area.render()
         tell_memory(kit, panel)
         follow_loading(kit, blocks, state, timer, panel)
         gr.HTML(f'<p class="small">{label("keeping")}</p>', padding=False)
         build_api(kit)
+        build_batch_api(kit)
     return blocks

@@ -44,6 +44,38 @@ SENTENCES: Sentences = {
         "The example clip {name} is not installed.",
         "示例音频 {name} 未安装。",
     ),
+    "batch_loading": (
+        "The model is not ready yet; the batch waits for it. {status}",
+        "模型尚未就绪，批处理会等它就绪后再开始。{status}",
+    ),
+    "batch_progress": ("{done} of {all} done", "已完成 {done} / {all}"),
+    "batch_failed": ("{failed} failed", "{failed} 个失败"),
+    "batch_seconds": ("about {left} s left", "大约还需 {left} 秒"),
+    "batch_minutes": ("about {left} min left", "大约还需 {left} 分钟"),
+    "batch_hours": ("about {left:.1f} h left", "大约还需 {left:.1f} 小时"),
+    "batch_stopped": ("stopped", "已停止"),
+    "batch_some": (
+        "Rows {first} to {last} of {all} are shown; the downloads have all that are done.",
+        "显示第 {first} 至 {last} 行，共 {all} 行；下载文件包含所有已完成的行。",
+    ),
+    "batch_table": ("The clips and their replies", "音频及其回复"),
+    "batch_clip": ("Clip", "音频"),
+    "batch_reply": ("Reply", "回复"),
+    "batch_gt": ("Should be", "标准答案"),
+    "batch_waiting": ("waiting", "等待中"),
+    "batch_silent": ("(no words)", "（无内容）"),
+    "batch_wer": (
+        "Word error rate: {value:.1%} over {rows} clips with a known text.",
+        "词错误率：{value:.1%}（{rows} 段有标准文本的音频）。",
+    ),
+    "batch_cer": (
+        "Character error rate: {value:.1%} over {rows} clips with a known text.",
+        "字错误率：{value:.1%}（{rows} 段有标准文本的音频）。",
+    ),
+    "batch_exact": (
+        "Equal replies: {value:.1%} of {rows} clips with a known answer.",
+        "回复一致率：{value:.1%}（{rows} 段有标准答案的音频）。",
+    ),
     "outside": (
         "The file {name} was not uploaded: give a clip as handle_file(path), an http(s) URL or a "
         "data: URL.",
