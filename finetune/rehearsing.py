@@ -17,10 +17,10 @@ from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from demo.audio import Ear
 from demo.checkpoint import PREVIEW
+from eval_audio.replying import Replier
 from finetune.manifest import Manifest, located, moved, write_manifest
 from finetune.preparing import LIMITS, checked
 from finetune.rendering import Conversation
-from finetune.replying import Replier
 
 
 def asked(conversation: Conversation) -> Conversation:
