@@ -345,7 +345,7 @@ def test_two_processes_share_the_rows_and_one_prints(tmp_path, capsys):
     done = subprocess.run(
         [*launch, "-m", "eval_audio", *flags.split(), *places],
         cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=150, check=False,
+        capture_output=True, text=True, timeout=170, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     shared = json.loads(done.stdout.splitlines()[-1])
