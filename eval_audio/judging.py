@@ -3,13 +3,13 @@
 The judge reads a description of the clip, the question, and two answers, the reference's and the
 model's, and gives each 1 to 10. It is asked twice, the second time with the answers changed round,
 for judges like the one that they read first; a row's score is the mean of the two that the model
-got. AIR-Bench's own prompt, order and scale; on purpose otherwise, the judge is asked at
+got. Order and scale are AIR-Bench's; the words are our own, so that numbers to be set beside the
+published ones want AIR-Bench's prompt, from a file. On purpose otherwise too, the judge is asked at
 temperature 0, for the same score tomorrow, where AIR-Bench draws at 1 (half of its requests at 2).
 This module knows no audio.
 """
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -19,32 +19,15 @@ from typing import Any
 
 import numpy as np
 import openai
-from openai.types.chat import ChatCompletion
 
+from eval_audio.judge import ATTEMPTS, Judge, ask
 from eval_audio.manifest import EvalError, Row
 from eval_audio.store import Prediction, cut_half_line, lines, write_lines
 
 NAME = "judgements.jsonl"
-ATTEMPTS = 3  # at an answer that is no two scores
 WORKERS = 8
-SECONDS = 120.0
 LOWEST, HIGHEST = 0, 10
 TWO_SCORES = re.compile(r"(\d+(?:\.\d+)?)[ ,]+(\d+(?:\.\d+)?)")
-PROMPT = (
-    "You are a helpful and precise assistant for checking the quality of the answer.\n"
-    "[Detailed Audio Description]\n{audio}\n[Question]\n{question}\n"
-    "[The Start of Assistant 1s Answer]\n{first}\n[The End of Assistant 1s Answer]\n"
-    "[The Start of Assistant 2s Answer]\n{second}\n[The End of Assistant 2s Answer]\n[System]\n"
-    "We would like to request your feedback on the performance of two AI assistants in response to "
-    "the user question and audio description displayed above. AI assistants are provided with "
-    "detailed audio descriptions and questions.\n"
-    "Please rate the helpfulness, relevance, accuracy, and comprehensiveness of their responses. "
-    "Each assistant receives an overall score on a scale of 1 to 10, where a higher score "
-    "indicates better overall performance. Please output a single line containing only two values "
-    "indicating the scores for Assistant 1 and 2, respectively. The two scores are separated by a "
-    "space."
-)
-"""AIR-Bench's words (OFA-Sys/AIR-Bench, score_chat.py), which its numbers belong to."""
 KINDS = {
     "speech_QA": "speech",
     "speech_dialogue_QA": "speech",
@@ -60,14 +43,6 @@ HALVES = {"speech_and_sound_QA": 0, "speech_and_music_QA": 1}
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A model that gives scores, and where it is served."""
-
-    client: openai.OpenAI
-    model: str
-
-
-@dataclass(frozen=True)
 class Question:
     """What the judge is told of a row beside the model's answer."""
 
@@ -80,21 +55,6 @@ class Question:
     def group(self) -> str:
         """Speech, sound, music or mixed audio; a kind of someone else's is its own group."""
         return KINDS.get(self.kind, self.kind)
-
-
-def open_judge(url: str | None, model: str, key_name: str) -> Judge:
-    """The judge at `url`, or OpenAI's; its key is in the environment's `key_name`.
-
-    Raises:
-        EvalError: no key for a judge that wants one.
-    """
-    key = os.environ.get(key_name)
-    if not key and url is None:
-        raise EvalError(f"The judge's key is missing: set {key_name}, or give --judge-url.")
-    client = openai.OpenAI(
-        base_url=url, api_key=key or "none", timeout=SECONDS, max_retries=ATTEMPTS
-    )
-    return Judge(client, model)
 
 
 def read_references(path: Path) -> dict[str, dict[str, Any]]:
@@ -142,7 +102,7 @@ def judge_all(
     kept = {
         (one["row"], one["order"]): one["score"]
         for one in lines(path)
-        if one.get("judge") == judge.model
+        if one.get("judge") == judge.name
         and "score" in one
         and wanted.get(one["row"]) == one["answer"]
     }
@@ -179,29 +139,20 @@ def _judgement(
     judge: Judge, row: int, order: int, question: Question, answer: str
 ) -> dict[str, Any]:
     """What the judge said of one answer in one order: the model's score, or why there is none."""
-    known = {"row": row, "order": order, "judge": judge.model, "answer": answer}
+    known = {"row": row, "order": order, "judge": judge.name, "answer": answer}
     answers = (answer, question.reference) if order else (question.reference, answer)
-    prompt = PROMPT.format(
+    prompt = judge.prompt.format(
         audio=question.audio, question=question.question, first=answers[0], second=answers[1]
     )
     said = ""
     for _ in range(ATTEMPTS):
         try:
-            said = _ask(judge, prompt)
+            said = ask(judge, prompt)
         except openai.OpenAIError as error:
             return known | {"error": f"{type(error).__name__}: {error}"}
         if scores := scores_in(said):
             return known | {"score": scores[0 if order else 1], "said": said}
     return known | {"error": f"no two scores from {LOWEST} to {HIGHEST}: {said[:200]}"}
-
-
-def _ask(judge: Judge, prompt: str) -> str:
-    reply = judge.client.chat.completions.create(
-        model=judge.model, messages=[{"role": "user", "content": prompt}], temperature=0
-    )
-    if not isinstance(reply, ChatCompletion) or not reply.choices:  # what else a server may say
-        return ""
-    return (reply.choices[0].message.content or "").strip()
 
 
 def scores_in(text: str) -> tuple[float, float] | None:

@@ -36,6 +36,7 @@ class Options:
     judge_url: str | None
     judge_model: str | None
     judge_key_env: str
+    judge_prompt: Path | None
 
 
 def parse(arguments: Sequence[str] | None, description: str | None) -> Options:
@@ -83,6 +84,12 @@ def _add_judge(add: Any) -> None:
     add("--judge-model", help="for chat: the model that gives scores; AIR-Bench took a GPT-4")
     add("--judge-url", help="a server that speaks OpenAI's protocol, such as http://host:8000/v1")
     add("--judge-key-env", default="OPENAI_API_KEY", help="variable with its key [%(default)s]")
+    add(
+        "--judge-prompt",
+        type=Path,
+        help="file with the judge's prompt, such as AIR-Bench's own, {audio}, {question}, {first} "
+        "and {second} where they belong [our own words]",
+    )
 
 
 def _counted(text: str, least: int = 0) -> int:

@@ -16,6 +16,7 @@ from demo.audio import Ear, Limits
 from demo.checkpoint import choose
 from eval_audio import judging, scoring
 from eval_audio.answering import Respondent, hear, heard_ahead, is_instruct
+from eval_audio.judge import open_judge
 from eval_audio.manifest import BadRow, Form, Row, read
 from eval_audio.opening import Opened, crew_of, opened
 from eval_audio.options import Options
@@ -120,7 +121,9 @@ def _scorer(
     asked = judging.questions(rows, references)
     if not options.judge_model:
         return lambda found: scoring.judged(name, found, asked, {}, luck)
-    judge = judging.open_judge(options.judge_url, options.judge_model, options.judge_key_env)
+    judge = open_judge(
+        options.judge_url, options.judge_model, options.judge_key_env, options.judge_prompt
+    )
 
     def score(found: Sequence[Prediction]) -> list[Group]:
         with tqdm(total=2 * len(asked), unit="judgement") as bar:

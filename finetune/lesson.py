@@ -67,11 +67,14 @@ def bouncing_ball(rng: Rng) -> np.ndarray:
 def quick(split: Split, number: int, clip: int, seed: int, word: Text) -> Planned:
     """A word in a voice of `split` that is quickly made."""
     shard = Shard(split, number, seed)
-    for draw in range(100):
+
+    def drawn(draw: int) -> Planned:
         plan = Planned(blank_row(shard, clip, "word"), shard.rng(1000 * clip + draw), gentle=True)
         plan_speech(plan, word, split)
-        if plan.casting and plan.casting.utterance.synthesizer in QUICK:
-            break
+        return plan
+
+    plans = (drawn(draw) for draw in range(100))
+    plan = next(one for one in plans if one.casting and one.casting.utterance.synthesizer in QUICK)
     plan.treatment = Treatment.drawn(plan.rng, gentle=True)
     return plan
 

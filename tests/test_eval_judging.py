@@ -10,7 +10,8 @@ import soundfile
 
 from eval_audio import judging as rooms
 from eval_audio.__main__ import main
-from eval_audio.judging import judge_all, open_judge, questions, scores_in
+from eval_audio.judge import ATTEMPTS, open_judge
+from eval_audio.judging import judge_all, questions, scores_in
 from eval_audio.manifest import EvalError, Row
 from tests.judge import judging
 from tests.model_card import ModelCard
@@ -23,9 +24,7 @@ KEY = "EVAL_TEST_JUDGE_KEY"
 def answers(body: dict[str, Any]) -> tuple[str, str]:
     """The two answers that a judge was given, in their order."""
     text = body["messages"][0]["content"]
-    first, second = (
-        re.search(rf"Start of Assistant {n}s Answer\]\n(.*)\n\[The End", text) for n in (1, 2)
-    )
+    first, second = (re.search(rf"Answer of assistant {n}:\n(.*)\n", text) for n in (1, 2))
     assert first
     assert second
     return first[1], second[1]
@@ -69,7 +68,31 @@ def test_an_answer_is_judged_in_both_orders_and_its_scores_averaged(tmp_path, mo
     assert (path, authorization) == ("/v1/chat/completions", "Bearer a secret")
     assert (body["model"], body["temperature"]) == ("grader", 0)
     text = body["messages"][0]["content"]
-    assert "[Detailed Audio Description]\na siren\n[Question]\nquestion 1\n" in text
+    assert "the recording: a siren\nThe question: question 1\n" in text
+
+
+def test_a_judge_may_be_asked_in_words_from_a_file(tmp_path):
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("{audio} | {question} | {first} | {second}")
+    with judging(lambda body: "7 6") as (url, heard):
+        judge = open_judge(url, "grader", KEY, prompt)
+        found = judge_all(
+            judge, questions(asked := rows("sound_QA"), {}), replied(asked), tmp_path, print
+        )
+    assert found == {1: (6 + 7) / 2}
+    assert {body["messages"][0]["content"] for _, _, body in heard} == {
+        "a siren | question 1 | ref 1 | answer 1",
+        "a siren | question 1 | answer 1 | ref 1",
+    }
+    assert judge.name.startswith("grader (")  # what another prompt gave is not taken for this one's
+
+
+@pytest.mark.parametrize("text", ["{audio} {question} {first}", "{audio", "{other}"])
+def test_a_file_that_is_no_prompt_is_named(text: str, tmp_path):
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text(text)
+    with pytest.raises(EvalError, match=r"prompt\.txt is no prompt for a judge"):
+        open_judge("http://127.0.0.1:9/v1", "grader", KEY, prompt)
 
 
 def test_a_judge_that_babbles_is_asked_again_and_then_given_up(tmp_path):
@@ -84,7 +107,7 @@ def test_a_judge_that_babbles_is_asked_again_and_then_given_up(tmp_path):
 
     found, heard = judged(babble, rows("sound_QA", "sound_QA"), tmp_path)
     assert found == {1: (6 + 7) / 2}
-    assert len(heard) == 2 * 2 + 2 * rooms.ATTEMPTS
+    assert len(heard) == 2 * 2 + 2 * ATTEMPTS
     kept = [json.loads(line) for line in (tmp_path / rooms.NAME).read_text().splitlines()]
     errors = [one["error"] for one in kept if one["row"] == 2]
     assert errors == ["no two scores from 0 to 10: Both are fine."] * 2
