@@ -17,31 +17,10 @@ from tests.visitor import PATIENCE, Visitor
 pytestmark = pytest.mark.browser
 
 GLASS, KNOCKS = CLIPS / "glass-breaking.flac", CLIPS / "four-knocks.flac"
-NO_WORDS = set(  # columns of a manifest, kinds of files, the file that is sent
-    [
-        "audio",
-        "prompt",
-        "gt",
-        "jsonl",
-        "csv",
-        "CSV",
-        "JSON",
-        "Lines",
-        "notes",
-        "KB",
-        "wav",
-        "mp",
-        "flac",
-        "ogg",
-        "opus",
-        "aac",
-        "webm",
-        "aiff",
-        "amr",
-        "mov",
-        "mkv",
-    ]
-)
+# columns of a manifest, kinds of files, the file that is sent
+NO_WORDS = {"audio", "prompt", "gt", "jsonl", "csv", "CSV", "JSON", "Lines", "notes", "KB",
+            "wav", "mp", "flac", "ogg", "opus", "aac", "webm", "aiff", "amr", "mov",
+            "mkv"}  # fmt: skip
 
 
 class Batcher:
