@@ -109,7 +109,7 @@ def test_the_app_says_the_new_as_the_merged_checkpoint_does(
     for turns in (rows[0]["messages"], sound["messages"]):
         clip, words = turns[0]["content"]
         path = str(learned.folder / clip["audio_url"])
-        sent = {"text": words["text"], "files": [handle_file(path)]}
-        said = client.predict(sent, api_name="/chat")
+        sent = [{"role": "user", "content": [{**clip, "audio_url": handle_file(path)}, words]}]
+        said = client.predict(sent, max_new_tokens=64, temperature=0, api_name="/generate")
         asked = [{"role": "user", "content": [{**clip, "audio_url": path}, words]}]
-        assert said == whole.reply(asked)
+        assert said == whole.reply(asked, max_new_tokens=64)
