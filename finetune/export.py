@@ -8,6 +8,7 @@ taken, so a run may go on meanwhile.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -21,7 +22,7 @@ STUDENT_PREFIX = "model."
 
 
 def save(
-    model: Qwen2AudioForConditionalGeneration,
+    model: Any,  # its own type does not bind its to()
     processor: Qwen2AudioProcessor,
     folder: Path,
     dtype: torch.dtype = torch.float16,

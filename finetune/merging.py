@@ -5,6 +5,7 @@ python -m finetune merge ADAPTER DESTINATION [--base MODEL] [--dtype float32]
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoProcessor, Qwen2AudioForConditionalGeneration
@@ -28,8 +29,8 @@ def merge(folder: Path, destination: Path, base: str | None = None, dtype: str =
     source = PREVIEW if name == "preview" else name
     processor = AutoProcessor.from_pretrained(source)
     model = Qwen2AudioForConditionalGeneration.from_pretrained(source, dtype=torch.float32)
-    own = AutoConfig.from_pretrained(source).dtype or torch.float32
-    written = own if dtype == "auto" else getattr(torch, dtype)
+    own: Any = AutoConfig.from_pretrained(source).dtype
+    written: torch.dtype = (own or torch.float32) if dtype == "auto" else getattr(torch, dtype)
     save(merged(model, adapter, name), processor, destination, written)
     return name
 

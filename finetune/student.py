@@ -124,7 +124,7 @@ class Student(nn.Module):
         transcript_lengths: torch.Tensor,
     ) -> torch.Tensor:
         """Per token of transcript, so that long clips count for what they hold."""
-        padded = nn.utils.rnn.pad_sequence(scores.split(clip_frames.tolist()))
+        padded = nn.utils.rnn.pad_sequence([*scores.split(clip_frames.tolist())])
         losses = nn.functional.ctc_loss(
             padded,
             transcripts,

@@ -221,7 +221,9 @@ def save(
     gathered = trainer.accelerator.get_state_dict(trainer.model_wrapped)
     if not task.state.is_main_process:
         return
-    weights = {name.removeprefix(MODEL): weight for name, weight in gathered.items()}
+    weights: dict[str, Any] = {
+        str(name).removeprefix(MODEL): weight for name, weight in gathered.items()
+    }
     folder = task.options.output / ("adapter" if adapter else "checkpoint")
     if adapter:
         adapters.save(adapter, weights, folder)

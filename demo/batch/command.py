@@ -22,7 +22,7 @@ from demo.messages import UserError
 from demo.settings import Settings, add_flags, given
 from demo.ui.tasks import LANGUAGES, TASKS
 
-SHARED = ("model", "hub", "device", "cpu_only", "dtype", "attention", "quantize",
+SHARED = ("model", "adapter", "hub", "device", "cpu_only", "dtype", "attention", "quantize",
           "max_audio_minutes", "max_file_mb", "allow_private_urls")  # fmt: skip
 STOPPED = 130  # the exit status after Ctrl-C
 SCORES = {"wer": "word error rate", "cer": "character error rate", "exact": "equal replies"}
@@ -129,6 +129,7 @@ def _chosen(settings: Settings) -> Choice:
         settings.model,
         settings.hub,
         settings.device,
+        settings.adapter,
         dtype=settings.dtype,
         attention=settings.attention,
         quantize=settings.quantize,
