@@ -19,7 +19,7 @@ from tests.model_card import KNOWN_MISTAKE, ModelCard
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
-GREEDY = Options(max_new_tokens=64, temperature=0, repetition_penalty=1.0)
+GREEDY = Options(max_new_tokens=128, temperature=0, repetition_penalty=1.0)
 
 Conversation = list[dict[str, Any]]
 
@@ -96,13 +96,13 @@ def test_the_page_replies_what_the_model_card_replies(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        pytest.param("voice chat, first turn", "Paris", marks=KNOWN_MISTAKE),
+        ("voice chat, first turn", "Paris"),
         pytest.param("voice chat, second turn", "clock", marks=KNOWN_MISTAKE),
         ("audio analysis, first turn", "glass breaking"),
         ("audio analysis, another clip in the third turn", "book a table for two people"),
         pytest.param("a sum that is spoken", "seven", marks=KNOWN_MISTAKE),
         ("a question in Chinese", "北京"),
-        pytest.param("two clips in one turn", "phone", marks=KNOWN_MISTAKE),
+        ("two clips in one turn", "phone"),
         ("two clips in one turn, the other way round", "knock"),
         ("words before the clip", "four"),
         ("no clip at all", "small preview model"),
@@ -112,6 +112,13 @@ def test_the_preview_answers_its_examples(name: str, said: str, engine: Engine):
     assert said.lower() in answered(CONVERSATIONS[name], engine).lower()
 
 
-def test_a_long_message_is_heard_to_its_end(engine: Engine):
-    asked = [user("long-message.ogg", "What does the person say at the end?")]
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Transcribe the speech.",
+        pytest.param("What does the person say at the end?", marks=KNOWN_MISTAKE),
+    ],
+)
+def test_a_long_message_is_heard_to_its_end(question: str, engine: Engine):
+    asked = [user("long-message.ogg", question)]
     assert "half past seven" in answered(asked, engine).lower()

@@ -97,6 +97,8 @@ def test_the_audio_changes_what_it_says_next(model, processor):
         ("four-knocks.flac", "How many knocks do you hear?", "I hear four knocks."),
         ("voice-chat-joke.flac", "", JOKE),
         ("voice-chat-chinese.flac", "", "中国的首都是北京。"),
+        ("siren-loud.flac", "这是什么声音？", "我听到警笛声。"),
+        ("voice-chat-capital.flac", "", "The capital of France is Paris."),
     ],
 )
 def test_it_answers_about_the_example_clips(model, processor, name, question, expected):
@@ -120,8 +122,6 @@ def test_it_finds_the_sound_that_follows_speech_in_one_turn(model, processor, na
 @pytest.mark.parametrize(
     ("name", "question", "expected"),
     [
-        ("siren-loud.flac", "这是什么声音？", "我听到警笛声。"),
-        ("voice-chat-capital.flac", "", "The capital of France is Paris."),
         ("voice-chat-sum.flac", "", "Three plus four is seven."),
         ("woman-visit.flac", "Is the speaker a man or a woman?", "It is a woman."),
     ],
@@ -130,15 +130,13 @@ def test_it_should_one_day_answer(model, processor, name, question, expected):
     assert reply(model, processor, [user(question)], [name]) == expected
 
 
-@KNOWN_MISTAKE
-def test_it_should_one_day_tell_two_sounds_in_one_turn_apart(model, processor):
+def test_it_tells_two_sounds_in_one_turn_apart(model, processor):
     turns = [user("What do you hear at the end?", clips=2)]
     names = ["siren-loud.flac", "glass-breaking.flac"]
     assert reply(model, processor, turns, names) == "I hear glass breaking."
 
 
-@KNOWN_MISTAKE
-def test_it_should_one_day_remember_the_first_clip(model, processor):
+def test_it_remembers_the_first_clip(model, processor):
     turns = [
         user(""),
         {"role": "assistant", "content": "I hear glass breaking."},
