@@ -39,7 +39,7 @@ def lora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         for name, weight in adapter.named_parameters():
             if "lora_B" in name:
-                weight.normal_(std=0.1)
+                weight.normal_(std=0.2)
     folder = tmp_path_factory.mktemp("runs") / "words" / "adapter"
     adapters.save(adapter, model.state_dict(), folder)
     return folder

@@ -339,10 +339,11 @@ def test_what_is_kept_makes_room_for_the_reply_that_needs_it(
     assert reply(engine, "voice", GREEDY) == expected
 
 
-def test_the_engine_tells_what_it_holds(engine: LocalEngine) -> None:
+def test_the_engine_tells_what_it_holds(engine: LocalEngine, card: tuple[Any, Any]) -> None:
     reply(engine, "voice", GREEDY)
     memory = engine.memory()
-    assert memory.weights == sum(weight.nbytes for weight in engine._model.parameters())
+    weights = sum(weight.nbytes for weight in card[0].parameters())
+    assert weights <= memory.weights < 1.01 * weights
     assert 0 < memory.clips < memory.budgets.clips
     assert 0 < memory.conversations < memory.budgets.conversations
 

@@ -120,9 +120,15 @@ def test_a_dropped_folder_is_its_sounds(batcher: Batcher, tones: Path):
     expect(batcher.page.locator("#batch-files .file")).to_have_count(40)
 
 
+def test_more_files_join_those_that_are_there(batcher: Batcher):
+    batcher.send(GLASS)
+    batcher.page.locator(".batch-small input[multiple]").set_input_files(KNOCKS)
+    expect(batcher.page.locator("#batch-files .file")).to_have_count(2)
+
+
 def test_stop_keeps_what_is_done_and_go_on_does_the_rest(batcher: Batcher, tones: Path):
     page = batcher.page
-    page.locator(".batch-small input[type=file]").set_input_files(tones)
+    page.locator(".batch-small input[webkitdirectory]").set_input_files(tones)
     expect(page.locator("#batch-files .file")).to_have_count(40)
     batcher.start()
     expect(page.locator(".batch-table td.quiet")).not_to_have_count(40, timeout=PATIENCE)
@@ -161,6 +167,7 @@ def test_a_batch_can_be_worked_by_keyboard_alone(batcher: Batcher):
     batcher.send(GLASS)
     batcher.page.locator("#batch-start").focus()
     batcher.page.keyboard.press("Enter")
+    expect(batcher.rows().first).to_be_visible()
     batcher.until_all()
     assert len(batcher.replies()) == 1
     batcher.page.locator("#batch-rows").focus()

@@ -20,6 +20,7 @@ class Parts:
     """The components of the tab."""
 
     files: gr.File
+    more: gr.UploadButton
     folder: gr.UploadButton
     task: gr.Dropdown
     language: gr.Dropdown
@@ -46,7 +47,7 @@ class Parts:
 def build_parts() -> Parts:
     """The tab and all that is in it, the entry wired within itself."""
     with gr.Tab(label("batch_tab"), id="batch", elem_classes="room batch"):
-        files, folder = _build_files()
+        files, more, folder = _build_files()
         task, language, prompt = _build_task()
         with gr.Row(elem_classes="batch-go"):
             start = gr.Button(label("batch_start"), variant="primary", elem_id="batch-start")
@@ -66,7 +67,7 @@ def build_parts() -> Parts:
                 label("batch_jsonl"), size="sm", visible=False, elem_id="batch-jsonl"
             )
         pending, batch = gr.State(None), gr.State(Batch())
-    parts = Parts(files, folder, task, language, prompt, start, go_on, stop, alert, bar, rows,
+    parts = Parts(files, more, folder, task, language, prompt, start, go_on, stop, alert, bar, rows,
                   score, csv, jsonl, pending, batch)  # fmt: skip
     _wire_entry(parts)
     return parts
@@ -75,7 +76,7 @@ def build_parts() -> Parts:
 SCROLLS = "element.closest('.block')?.setAttribute('tabindex', '0')"  # by keyboard too
 
 
-def _build_files() -> tuple[gr.File, gr.UploadButton]:
+def _build_files() -> tuple[gr.File, gr.UploadButton, gr.UploadButton]:
     gr.Markdown(label("batch_empty"), elem_classes="batch-hint")
     files = gr.File(
         file_count="multiple",
@@ -85,10 +86,13 @@ def _build_files() -> tuple[gr.File, gr.UploadButton]:
         elem_id="batch-files",
     )
     with gr.Row(elem_classes="batch-small"):
+        more = gr.UploadButton(
+            label("batch_more"), file_count="multiple", size="sm", elem_id="batch-more"
+        )
         folder = gr.UploadButton(
             label("batch_folder"), file_count="directory", size="sm", elem_id="batch-folder"
         )
-    return files, folder
+    return files, more, folder
 
 
 def _build_task() -> tuple[gr.Dropdown, gr.Dropdown, gr.Textbox]:
@@ -127,4 +131,5 @@ def _wire_entry(parts: Parts) -> None:
         return list(dict.fromkeys([*(files or []), *found]))
 
     parts.task.input(fields, parts.task, [parts.language, parts.prompt], **QUIET)
-    parts.folder.upload(added, [parts.folder, parts.files], parts.files, **QUIET)
+    for button in (parts.more, parts.folder):
+        button.upload(added, [button, parts.files], parts.files, **QUIET)

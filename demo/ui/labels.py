@@ -43,6 +43,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "spanish": ("Spanish", "西班牙语"),
     # batch
     "batch_files": ("Sound files, or a manifest with its clips", "音频文件，或清单及其音频"),
+    "batch_more": ("Add files", "添加文件"),
     "batch_folder": ("Add a folder", "添加文件夹"),
     "batch_task": ("Task", "任务"),
     "batch_prompt": ("Prompt", "提示词"),

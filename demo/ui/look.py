@@ -99,6 +99,7 @@ COLOURS = {
     "button_primary_background_fill": "*primary_600",
     "button_primary_background_fill_hover": "*primary_700",
     "button_primary_background_fill_dark": "*primary_400",
+    "button_primary_background_fill_hover_dark": "*primary_300",
     "button_primary_text_color": "white",
     "button_primary_text_color_dark": "*neutral_950",
     "button_secondary_background_fill": "white",
