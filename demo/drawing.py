@@ -39,7 +39,8 @@ class Drawer:
     ) -> tuple[list[int], DynamicCache]:
         """The reply's ids to the prompt `ids`, and the cache of all but the last of them.
 
-        `entry` holds the prompt but its last token; its cache is the reply's afterwards.
+        `entry` holds the prompt but its last token, or its last few where nothing is compiled;
+        its cache is the reply's afterwards.
         """
         pieces = Pieces(self._tokenizer.backend_tokenizer, emit)
         if self._compiled is None:

@@ -229,7 +229,8 @@ class LocalEngine:
         """Feeds what is new of the prompt, draws the reply, and keeps the cache of both."""
         prompt = request.prompt
         with stoppable(self._layers, reply.stop):
-            entry = self._prefiller.fill(prompt, reply.check)
+            tail = 1 if self._compiled else prompt.tail  # a compiled step is of one token
+            entry = self._prefiller.fill(prompt, reply.check, tail)
         hooked = [] if self._compiled else self._layers  # a hook would compile the step anew
         with stoppable(hooked, reply.stop), seeded(request.seed, self._model.device):
             drawn, cache = self._drawer.draw(

@@ -2,14 +2,14 @@
 
 A prompt's longest start that is kept from before is taken over, and the rest is fed in chunks;
 sounds are fed as embeddings, which are kept by their content. Drawing tokens is `generate()`'s:
-it gets a cache that lacks only the prompt's last token. This module runs on the inference thread
+it gets a cache that lacks only the prompt's last words. This module runs on the inference thread
 and knows neither queue nor text.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from demo.engine import Budgets
 from demo.stores import ClipStore, Key, Prefix, PrefixStore
 
 CHUNK_TOKENS = 256  # a stop is seen between two chunks, and no chunk needs much memory
+TAIL_TOKENS = 32  # of text that the first step may feed: few cost it hardly more than one
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,13 @@ class Prompt:
     ids: list[int]
     keys: list[Key]
     windows: dict[str, np.ndarray]  # mono float32, by the hash that `keys` use
+
+    @property
+    def tail(self) -> int:
+        """How many of the last tokens are text that the first step of drawing can feed."""
+        last = self.keys[-TAIL_TOKENS:]
+        text = takewhile(lambda key: not isinstance(key, tuple), reversed(last))
+        return max(1, sum(1 for _ in text))
 
 
 def build_prompt(
@@ -59,15 +67,15 @@ class Prefiller:
         self.prefixes = PrefixStore(budgets.conversations)
 
     @torch.inference_mode()
-    def fill(self, prompt: Prompt, check: Callable[[], None]) -> Prefix:
-        """A cache of the prompt but its last token, the caller's own until `keep`.
+    def fill(self, prompt: Prompt, check: Callable[[], None], tail: int = 1) -> Prefix:
+        """A cache of the prompt but its last `tail` tokens or fewer, the caller's until `keep`.
 
         `check` is called between chunks and raises where the work must end; whole chunks go
         back to the store then, and a cache whose feeding broke off is dropped.
         """
         entry = self.prefixes.take(prompt.keys)
         sounds: dict[str, torch.Tensor] = {}
-        end = len(prompt.ids) - 1
+        end = len(prompt.ids) - tail
         try:
             while (start := len(entry.keys)) < end:
                 check()
