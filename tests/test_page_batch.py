@@ -201,10 +201,12 @@ def test_a_phone_never_scrolls_sideways(visit: Visit):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(visit: Visit, scheme: str):
+def test_axe_finds_no_serious_fault(visit: Visit, tmp_path: Path, scheme: str):
     batcher = Batcher(visit(color_scheme=scheme))
     faults = serious(batcher.visitor)
-    batcher.send(GLASS)
+    text = tmp_path / "notes.wav"
+    text.write_text("This is only text.\n" * 20)
+    batcher.send(GLASS, text)
     batcher.start()
     batcher.until_all()
     assert faults + serious(batcher.visitor) == []
