@@ -13,6 +13,7 @@ from torch.utils.data import Sampler
 from finetune.rendering import IGNORED, Conversation, Renderer, audio_parts
 from finetune.store import FeatureStore
 from finetune.student import Batch
+from finetune.traits import trait_ids
 
 TEXT_LETTERS_PER_TOKEN = 3.5
 TURN_TOKENS = 12
@@ -99,6 +100,7 @@ class FeatureCollator:
             "clip_frames": torch.tensor([len(clip) for clip in clips], dtype=torch.long),
             "transcripts": torch.tensor([t for text in texts for t in text], dtype=torch.long),
             "transcript_lengths": torch.tensor([len(text) for text in texts], dtype=torch.long),
+            "traits": torch.tensor([trait_ids(part) for part in parts], dtype=torch.long),
         }
 
     def _tokens(self, part: dict[str, Any]) -> int:

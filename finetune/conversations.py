@@ -128,7 +128,7 @@ def next_one(shelf: Shelf, rng: Rng) -> Conversation:
 
 
 SHARES: dict[str, float] = {
-    **{"voice_chat": 0.15, "spoken_question": 0.13, "analysis": 0.30, "typed": 0.03},
+    **{"voice_chat": 0.15, "spoken_question": 0.16, "analysis": 0.27, "typed": 0.03},
     **{"remembered": 0.12, "together": 0.08, "leveled": 0.04, "pitched": 0.02},
     **{"windows": 0.03, "long_clip": 0.08, "next_one": 0.02},
 }

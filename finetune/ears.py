@@ -16,17 +16,19 @@ POSITIONS_PER_TOKEN = 2
 ALIKE = 1.25  # clips go together whose lengths differ by no more, since padding costs as well
 
 
-class Ears(nn.Module):
-    """The topmost `layers` of an encoder, which become trainable together with its last norm."""
+class Ears:
+    """The topmost `layers` of an encoder, which become trainable together with its last norm.
+
+    They stay the model's own modules, so this is none.
+    """
 
     def __init__(self, encoder: Qwen2AudioEncoder, layers: int) -> None:
-        super().__init__()
-        self.__dict__["encoder"] = encoder  # the model's own, not a second child of the student
+        self.encoder = encoder
         self.layers = list(encoder.layers)[-layers:]
         for module in [*self.layers, encoder.layer_norm]:
             module.requires_grad_(True)
 
-    def forward(self, frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    def __call__(self, frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Audio tokens of all clips (tokens, width) from their frames (frames, width).
 
         `lengths` says how many frames belong to each clip.

@@ -96,7 +96,7 @@ def heard(
 
 
 def student_of(options: argparse.Namespace, model: Qwen2AudioForConditionalGeneration) -> Student:
-    """What is trained, its second task's head included where a run before this one had it."""
+    """What is trained; a head that the run before this one had not starts anew."""
     student = Student(
         model, compiled=options.compile, masking=Masking(), trained_layers=options.trained_layers
     )
@@ -104,7 +104,8 @@ def student_of(options: argparse.Namespace, model: Qwen2AudioForConditionalGener
         last = get_last_checkpoint(str(options.start / "run"))
         if last is None:
             raise SystemExit(f"{options.start.name} has no saved checkpoint yet")
-        student.load_state_dict(load_file(Path(last) / "model.safetensors"))
+        kept = load_file(Path(last) / "model.safetensors")
+        student.load_state_dict({**student.state_dict(), **kept})
     return student
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from finetune.answers import is_speech, transcript
 from finetune.clips.library import SAMPLE_RATE, Row, samples
+from finetune.traits import traits_of
 from finetune.wordings import pick
 
 SCHEME = "library:"
@@ -69,8 +70,9 @@ def joined(rows: list[Row]) -> Row:
 
 
 def audio_part(row: Row) -> dict[str, str]:
-    """The row's clip as a part of a turn, with the transcript that its frames are to learn."""
-    return {"type": "audio", "audio_url": SCHEME + row["id"], "transcript": transcript(row)}
+    """The row's clip as a part of a turn, with the words and traits that are to be learned."""
+    learned = {"transcript": transcript(row), **traits_of(row)}
+    return {"type": "audio", "audio_url": SCHEME + row["id"], **learned}
 
 
 def read(url: str, rows: dict[str, Row]) -> np.ndarray:

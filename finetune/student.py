@@ -1,10 +1,10 @@
-"""What is trained: a Qwen2-Audio on kept features, with a second, throw-away task for its ears.
+"""What is trained: a Qwen2-Audio on kept features, with throw-away tasks for its ears.
 
 Beside the words of the reply, the decoder's middle layer is asked for the transcript of each clip
-at the clip's own positions (connectionist temporal classification). That tells it at every frame
-what a reply alone would teach it slowly; the head for it is thrown away after training. The
-encoder stays as it is but for its topmost layers, where those are asked for. This module knows
-nothing of files or of the training loop.
+at the clip's own positions (connectionist temporal classification) and for its traits. That tells
+it at every frame what a reply alone would teach it slowly; the heads for it are thrown away after
+training. The encoder stays as it is but for its topmost layers, where those are asked for. This
+module knows nothing of files or of the training loop.
 """
 
 from typing import Any
@@ -16,8 +16,10 @@ from transformers import Qwen2AudioForConditionalGeneration, Qwen2Model
 from finetune.ears import POSITIONS_PER_TOKEN, Ears
 from finetune.masking import Masking
 from finetune.rendering import IGNORED
+from finetune.traits import TraitHead
 
 Batch = dict[str, torch.Tensor]
+TRAIT_WEIGHT = 0.2
 
 
 def decode(
@@ -40,10 +42,10 @@ def decode(
 
 
 class Student(nn.Module):
-    """A model and the head of its second task.
+    """A model and the heads of its other tasks.
 
     `forward` takes a batch of `collating.FeatureCollator` and gives the losses; `ctc_weight` 0
-    leaves the second task and its head out, and without `masking` nothing is hidden in training.
+    leaves the other tasks and their heads out, and without `masking` nothing is hidden in training.
     With `trained_layers` the features are what comes before so many of the encoder's topmost
     layers.
     """
@@ -62,6 +64,7 @@ class Student(nn.Module):
         self.ctc_layer, self.ctc_weight = ctc_layer, ctc_weight
         self.blank, width = model.lm_head.weight.shape
         self.ctc = nn.Linear(width, self.blank + 1) if ctc_weight else None
+        self.traits = TraitHead(width) if ctc_weight else None
         self.decode = torch.compile(decode, dynamic=True) if compiled else decode
         tower = model.model.audio_tower.requires_grad_(False)
         self.ears = Ears(tower, trained_layers) if trained_layers else None
@@ -74,11 +77,13 @@ class Student(nn.Module):
         clip_frames: torch.Tensor,
         transcripts: torch.Tensor,
         transcript_lengths: torch.Tensor,
+        traits: torch.Tensor,
     ) -> dict[str, Any]:
         """Losses of one right-padded batch.
 
         `features` holds the frames of all clips in their order, (all frames, encoder width);
-        `clip_frames` how many belong to each; `transcripts` the clips' texts end to end.
+        `clip_frames` how many belong to each; `transcripts` the clips' texts end to end; `traits`
+        what `traits.trait_ids` says of each.
         """
         heard = input_ids == self.model.config.audio_token_id
         words = self.model.get_input_embeddings()(input_ids)
@@ -93,12 +98,14 @@ class Student(nn.Module):
         embeds = self._filled(words, heard, features)
         hidden, tapped = self.decode(self.model.model.language_model, embeds, self.ctc_layer)
         reply = self._reply_loss(hidden, labels)
-        if self.ctc is None or not len(clip_frames):
+        if self.ctc is None or self.traits is None or not len(clip_frames):
             return {"loss": reply, "reply_loss": reply.detach()}
         scores = self.ctc(tapped[heard]).float().log_softmax(-1)
         transcript = self._transcript_loss(scores, clip_frames, transcripts, transcript_lengths)
-        loss = reply + self.ctc_weight * transcript
-        return {"loss": loss, "reply_loss": reply.detach(), "ctc_loss": transcript.detach()}
+        trait = self.traits(tapped[heard], clip_frames, traits)
+        loss = reply + self.ctc_weight * transcript + TRAIT_WEIGHT * trait
+        parts = {"reply_loss": reply, "ctc_loss": transcript, "trait_loss": trait}
+        return {"loss": loss, **{name: part.detach() for name, part in parts.items()}}
 
     def activation_checkpointing_enable(self, **how: Any) -> None:
         """What `Trainer` asks for: layers are computed again instead of kept for the way back."""

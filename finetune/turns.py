@@ -23,8 +23,8 @@ UNABLE_SHARE = 0.05
 TEXT_FIRST_SHARE = 0.12
 HONEST_TASKS = ("translate", "emotion")
 KIND_SHARES = {
-    **{"sentence": 0.52, "short": 0.07, "digit": 0.04, "question": 0.13, "question_zh": 0.03},
-    **{"sound": 0.13, "count": 0.08},
+    **{"sentence": 0.54, "short": 0.07, "digit": 0.04, "question": 0.16, "question_zh": 0.03},
+    **{"sound": 0.10, "count": 0.06},
 }
 TASKS: dict[str, Callable[[Row, bool], str | None]] = {
     "transcribe": answers.transcribe,

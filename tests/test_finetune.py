@@ -31,6 +31,7 @@ from finetune.store import FeatureStore
 from finetune.student import Student
 from finetune.tokenizer import CONTROL_TOKENS, train_tokenizer
 from finetune.training import Recipe, train
+from finetune.traits import TraitHead, trait_ids
 
 TEXTS = ["You are a helpful assistant.", "Audio 1: What is that sound? I hear a siren.", "你好"] * 9
 HOP = 160  # samples a mel frame
@@ -279,6 +280,18 @@ def test_masking_hides_frames_of_speech_only_and_words_of_replies_only():
     words = gaps_only.replies(torch.ones(2, 200, 8), said)
     assert (words[~said] == 1).all()
     assert 0.3 < (words[said] == 0).float().mean() < 0.7
+
+
+def test_a_clip_whose_traits_are_unknown_teaches_none():
+    torch.manual_seed(0)
+    head, hidden, clips = TraitHead(4), torch.randn(5, 4), torch.tensor([3, 2])
+    quiet_man = trait_ids({"level": "quiet", "gender": "male"})
+    loud = trait_ids({"level": "loud"})
+    unknown = trait_ids({})
+    alone = head(hidden[:3], clips[:1], torch.tensor([quiet_man]))
+    assert torch.allclose(head(hidden, clips, torch.tensor([quiet_man, unknown])), alone)
+    assert not torch.allclose(head(hidden, clips, torch.tensor([quiet_man, loud])), alone)
+    assert head(hidden, clips, torch.tensor([unknown, unknown])) == 0
 
 
 def test_nothing_is_hidden_when_the_student_is_asked_and_not_trained(tiny, lesson):

@@ -22,7 +22,7 @@ SPLIT_CODES: dict[Split, int] = {"train": 0, "test": 1}
 SHARES: dict[Split, dict[str, float]] = {
     "train": {
         **{"sentence": 0.60, "words": 0.06, "word": 0.025, "digit": 0.03, "number": 0.03},
-        **{"question": 0.10, "question_zh": 0.025, "sound": 0.09, "count": 0.04},
+        **{"question": 0.15, "question_zh": 0.025, "sound": 0.05, "count": 0.03},
     },
     "test": {
         **{"sentence": 0.25, "words": 0.05, "word": 0.03, "digit": 0.06, "number": 0.05},

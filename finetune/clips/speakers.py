@@ -23,8 +23,16 @@ TRAIN_ACCENTS = (
     "en-029",
     "en-gb-x-gbclan",
 )
-TRAIN_MALE = ("m1", "m2", "m3", "m4", "m5", "m7", "m8", "klatt", "klatt2", "klatt4", "Andy", "Lee")
-TRAIN_FEMALE = ("f1", "f2", "f3", "f5", "Alicia", "linda", "Andrea")
+TRAIN_MALE = (
+    *("m1", "m2", "m3", "m4", "m5", "m7", "m8", "klatt", "klatt2", "klatt4", "Andy", "Lee"),
+    *("adam", "Alex", "benjamin", "boris", "caleb", "david", "Denis", "Diogo", "ed", "Hugo"),
+    *("iven", "Jacky", "john", "klatt3", "marcelo", "Marco", "Mario", "max", "norbert", "pablo"),
+    *("quincy", "rob", "robert", "sandro", "travis", "victor", "zac"),
+)
+TRAIN_FEMALE = (
+    *("f1", "f2", "f3", "f5", "Alicia", "linda", "Andrea"),
+    *("anika", "aunty", "belinda", "grandma"),
+)
 TEST_VOICES: tuple[tuple[str, Gender | None], ...] = (
     ("en-us+m6", "male"),
     ("en-gb+m6", "male"),
