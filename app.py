@@ -9,12 +9,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from demo.settings import Settings, parse
 
-if TYPE_CHECKING:
-    from demo.checkpoint import Choice
+STEPS_AT_ONCE = 40  # of handlers, beside one for each request that waits in line
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -23,12 +22,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     from demo.audio import Ear, Limits  # after the arguments: `--help` answers at once
     from demo.checkpoint import load
+    from demo.choosing import chosen
     from demo.engine import EngineError
     from demo.loading import Loading
     from demo.ui.look import launch_options
     from demo.ui.page import build_page
 
-    choice = _chosen(settings)
+    try:
+        choice = chosen(settings)
+    except EngineError as error:
+        sys.exit(str(error))
     print(choice.notice, file=sys.stderr)
     ear = Ear(Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls))
     loading = Loading(partial(load, choice)).start()
@@ -37,35 +40,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             loading.wait()
     page = build_page(loading, ear, settings, choice.notice)
     try:
-        page.queue(max_size=settings.max_waiting).launch(
-            **launch_options(settings), **_serving(settings)
-        )
+        page.queue().launch(**launch_options(settings), **_serving(settings))
     except OSError as error:  # the port is taken, the certificate is not there
         sys.exit(str(error))
     finally:
         loading.close()
-
-
-def _chosen(settings: Settings) -> "Choice":
-    """Which checkpoint answers where; a wish that cannot be met ends the start in a sentence."""
-    from demo.checkpoint import choose
-    from demo.engine import MB, Budgets, EngineError
-
-    budgets = Budgets(settings.clip_store_mb * MB, settings.conversation_store_mb * MB)
-    try:
-        return choose(
-            settings.model,
-            settings.hub,
-            settings.device,
-            settings.adapter,
-            dtype=settings.dtype,
-            attention=settings.attention,
-            quantize=settings.quantize,
-            compile=settings.compile,
-            budgets=budgets,
-        )
-    except EngineError as error:
-        sys.exit(str(error))
 
 
 def _serving(settings: Settings) -> dict[str, Any]:
@@ -81,6 +60,7 @@ def _serving(settings: Settings) -> dict[str, Any]:
         "ssl_keyfile": settings.ssl_keyfile,
         "ssl_verify": not settings.ssl_certfile,  # a host's own certificate may be self-signed
         "mcp_server": settings.mcp,
+        "max_threads": STEPS_AT_ONCE + settings.max_waiting,
     }
 
 

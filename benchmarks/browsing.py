@@ -29,10 +29,14 @@ class Timed:
         self.said = ""
 
     def stream(
-        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+        self,
+        conversation: Conversation,
+        windows: Sequence[np.ndarray],
+        options: Options,
+        user: str = "",
     ) -> Iterator[str]:
         start, self.pieces = time.perf_counter(), 0
-        stream = cast(Any, self.engine.stream(conversation, windows, options))
+        stream = cast(Any, self.engine.stream(conversation, windows, options, user))
         self.said = ""
         with closing(stream) as pieces:
             for piece in pieces:

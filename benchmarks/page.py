@@ -36,7 +36,7 @@ QUESTION = "What do you hear?"
 
 FIRST_WORD = """() => new Promise((done) => {
   const replies = () => [...document.querySelectorAll('#analysis-chat [data-testid="bot"]')]
-    .filter((bot) => !bot.querySelector(".thought-group") && bot.innerText.trim()).length;
+    .filter((bot) => !bot.querySelector(".thought-group") && bot.textContent.trim()).length;
   const before = replies(), start = performance.now();
   new MutationObserver((_, observer) => {
     if (replies() > before) { observer.disconnect(); done((performance.now() - start) / 1000); }

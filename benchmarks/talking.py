@@ -18,7 +18,7 @@ from transformers.generation.streamers import BaseStreamer
 from demo.decoding import Pieces
 from demo.engine import Conversation, EngineInfo, Options
 from demo.local import LocalEngine
-from demo.packing import pack
+from demo.packing import quicken
 
 RATE = 16_000
 QUESTION = "What do you hear in this clip?"
@@ -136,7 +136,7 @@ def speak_words(model: Any, tokenizer: Any) -> None:
 
 def as_loaded(model: Any) -> Any:
     """The model as the app would have loaded it; the one handed in stays as the card has it."""
-    return pack(copy.deepcopy(model)) if model.device.type == "cpu" else model
+    return quicken(copy.deepcopy(model)) if model.device.type == "cpu" else model
 
 
 def greedy(new: int) -> Options:

@@ -16,7 +16,7 @@ from transformers import DynamicCache
 from transformers.generation.configuration_utils import GenerationConfig
 
 from demo.caches import new_cache
-from demo.decoding import Pieces, StopOn, seeded, stoppable
+from demo.decoding import Pieces, StopOn, ends_of, seeded, stoppable
 from demo.encoder import embed_together, log_mel, mel_frames
 from demo.memory import free_bytes
 from demo.prefill import CHUNK_TOKENS, Prompt
@@ -50,6 +50,7 @@ class Request:
     prompt: Prompt
     config: GenerationConfig
     seed: int | None
+    user: str = ""  # whose request it is
 
     @property
     def tokens(self) -> int:
@@ -66,7 +67,6 @@ class Batcher:
 
     def __init__(self, model: Any, tokenizer: Any, extractor: Any) -> None:
         self._model, self._tokenizer, self._extractor = model, tokenizer, extractor
-        self._layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]
 
     def fitting(self, tokens: int, new: int) -> int:
         """How many prompts of so many tokens, with replies of `new`, are best drawn together."""
@@ -82,7 +82,7 @@ class Batcher:
         """
         longest = max(requests, key=lambda request: request.new)
         prompts = [request.prompt for request in requests]
-        with stoppable(self._layers, stop), seeded(longest.seed, self._model.device):
+        with stoppable(self._model, stop), seeded(longest.seed, self._model.device):
             drawn = self._drawn(prompts, longest.config, stop)
         pairs = zip(drawn, requests, strict=True)
         return [self._text(tokens[: request.new]) for tokens, request in pairs]
@@ -172,12 +172,6 @@ class Batcher:
         cache = 2 * tokens * text.num_hidden_layers * text.num_key_value_heads * width
         chunk = CHUNK_TOKENS * (8 * text.hidden_size + 3 * text.intermediate_size)
         return number * (cache + chunk + 2 * text.vocab_size) + 8 * text.vocab_size
-
-
-def ends_of(config: GenerationConfig) -> list[int]:
-    """The tokens that end a reply."""
-    ends = config.eos_token_id
-    return list(ends) if isinstance(ends, list) else [] if ends is None else [int(ends)]
 
 
 def _until(ends: Sequence[int], row: Sequence[int]) -> list[int]:

@@ -108,6 +108,12 @@ def generation_config(base: GenerationConfig, options: Options, room: int) -> Ge
     return config
 
 
+def ends_of(config: GenerationConfig) -> list[int]:
+    """The tokens that end a reply."""
+    ends = config.eos_token_id
+    return list(ends) if isinstance(ends, list) else [] if ends is None else [int(ends)]
+
+
 @contextmanager
 def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
     """Draws from `seed`, and leaves the random states of the process as they were."""
@@ -167,8 +173,8 @@ class StopOn(StoppingCriteria):
 
 
 @contextmanager
-def stoppable(layers: list[torch.nn.Module], stop: Event) -> Iterator[None]:
-    """Lets `stop` end a forward pass between two of `layers`, as in a long prefill.
+def stoppable(model: Any, stop: Event) -> Iterator[None]:
+    """Lets `stop` end a forward pass of a Qwen2-Audio between two layers, as in a long prefill.
 
     Raises:
         StoppedError: in the thread that runs the model, once the event is set.
@@ -178,6 +184,7 @@ def stoppable(layers: list[torch.nn.Module], stop: Event) -> Iterator[None]:
         if stop.is_set():
             raise StoppedError
 
+    layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]
     handles = [layer.register_forward_pre_hook(check) for layer in layers]
     try:
         yield

@@ -15,7 +15,7 @@ from transformers import DynamicCache, StaticCache
 from transformers.generation.configuration_utils import CompileConfig, GenerationConfig
 
 from demo.caches import copy_prefix, layers_of
-from demo.decoding import Pieces, StopOn
+from demo.decoding import Pieces, StopOn, ends_of
 from demo.stores import Prefix
 
 SMALLEST = 512  # positions of the smallest static cache
@@ -71,7 +71,7 @@ class Drawer:
         stop: Event,
     ) -> tuple[list[int], DynamicCache]:  # fmt: skip
         """On static caches, from one to the next size where a reply outgrows it."""
-        start, left = len(ids), wanted.max_new_tokens or 1
+        start, left, ends = len(ids), wanted.max_new_tokens or 1, ends_of(wanted)
         while True:
             size = self._size_for(len(ids) + min(left, SMALLEST // 2))
             config = GenerationConfig.from_dict(wanted.to_dict())
@@ -81,12 +81,8 @@ class Drawer:
             new = self._generate(ids, static, config, pieces, stop)
             ids, left = [*ids, *new], left - len(new)
             cache = copy_prefix(static, len(ids) - 1)
-            if stop.is_set() or not left or len(new) < config.max_new_tokens or self._ends(ids):
+            if stop.is_set() or not left or len(new) < config.max_new_tokens or ids[-1] in ends:
                 return ids[start:], cache
-
-    def _ends(self, ids: list[int]) -> bool:
-        end = self._model.generation_config.eos_token_id
-        return ids[-1] in (end if isinstance(end, list) else [end])
 
     def _size_for(self, tokens: int) -> int:
         size = SMALLEST

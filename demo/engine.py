@@ -46,6 +46,17 @@ class Options:
     seed: int | None = None
 
 
+class Waiting(str):
+    """The empty piece of a reply that is not begun yet: `ahead` others are made before it."""
+
+    ahead: int
+
+    def __new__(cls, ahead: int) -> "Waiting":
+        piece = super().__new__(cls)
+        piece.ahead = ahead
+        return piece
+
+
 @dataclass(frozen=True)
 class EngineInfo:
     """What the page and the terminal say about the engine that answers."""
@@ -63,10 +74,15 @@ MB = 10**6
 
 @dataclass(frozen=True)
 class Budgets:
-    """How many bytes may be kept; 0 keeps nothing, as in a process that ends with its request."""
+    """What an engine may hold: bytes kept from turn to turn, and requests.
+
+    0 bytes keep nothing, as in a process that ends with its request.
+    """
 
     clips: int = 256 * MB  # about 20 minutes of the 7B's embeddings in bf16
     conversations: int = 4300 * MB  # one full context of the 7B in bf16
+    waiting: int = 64  # requests in all
+    each: int = 8  # of one user, the one that is being answered among them
 
 
 @dataclass(frozen=True)
@@ -83,16 +99,21 @@ class Engine(Protocol):
     info: EngineInfo
 
     def stream(
-        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+        self,
+        conversation: Conversation,
+        windows: Sequence[np.ndarray],
+        options: Options,
+        user: str = "",
     ) -> Iterator[str]:
         """The reply to `conversation`, in pieces of whole characters, "" while nothing is new.
 
         `windows` are the sounds of the conversation's audio parts in their order, one for each
-        part: mono float32 at 16 kHz, at most 30 s. Nothing handed in is changed. Closing the
-        iterator ends the generation itself within 0.3 s.
+        part: mono float32 at 16 kHz, at most 30 s. Nothing handed in is changed. `user` is whose
+        request it is: users take turns, and who waits in line gets `Waiting` pieces. Closing
+        the iterator ends the generation itself within 0.3 s.
 
         Raises:
-            EngineError: too long for the context, out of memory, engine closed.
+            EngineError: too long for the context, out of memory, engine closed, too many wait.
         """
         ...
 
@@ -133,7 +154,7 @@ class BatchEngine(Engine, Protocol):
     """An engine that can also answer many at once; none has to be one."""
 
     def batch(
-        self, items: Sequence[Item], options: Options, size: int | None = None
+        self, items: Sequence[Item], options: Options, size: int | None = None, user: str = ""
     ) -> Iterator[Answer | None]:
         """Answers to `items` as they are done, in any order; None while nothing is new.
 

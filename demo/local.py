@@ -1,15 +1,16 @@
 """The engine on this machine: one Qwen2-Audio model, asked in the way of the model card.
 
 It knows neither the page nor where a checkpoint comes from (`demo.checkpoint`), nor what is kept
-from turn to turn (`demo.prefill`). Everything that
-runs the model runs on the engine's one inference thread; what can be refused before (a
-conversation that is too long) is refused on the caller's.
+from turn to turn (`demo.prefill`). Everything that runs the model runs on the engine's one
+inference thread; what can be refused before (a conversation that is too long) is refused on the
+caller's.
 """
 
 import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -61,15 +62,14 @@ class LocalEngine:
         self._tokenizer: Any = processor.tokenizer
         self._base = model.generation_config
         self._preparing = threading.Lock()  # fast tokenizers refuse two threads at once
-        self._thread = InferenceThread()
         self._audio_id: int = model.config.audio_token_id
         self._budgets = budgets or Budgets()
+        self._thread = InferenceThread(self._budgets)
         self._prefiller = Prefiller(model, self._extractor, self._budgets)
         self._compiled = compiled
         self._drawer = Drawer(model, self._tokenizer, compiled)
         self._batcher = Batcher(model, self._tokenizer, self._extractor)
         self._weights = sum(map(stored_bytes, [*model.parameters(), *model.buffers()]))
-        self._layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]
 
     @property
     def idle(self) -> threading.Event:
@@ -77,18 +77,22 @@ class LocalEngine:
         return self._thread.idle
 
     def stream(
-        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+        self,
+        conversation: Conversation,
+        windows: Sequence[np.ndarray],
+        options: Options,
+        user: str = "",
     ) -> Iterator[str]:
-        yield from self.alone(self._request(conversation, windows, options))
+        yield from self.alone(self._request(conversation, windows, options, user))
 
     def batch(
-        self, items: Sequence[Item], options: Options, size: int | None = None
+        self, items: Sequence[Item], options: Options, size: int | None = None, user: str = ""
     ) -> Iterator[Answer | None]:
         merged(options, self.info.defaults)  # what is out of its range is no single item's fault
         requests: dict[int, Request] = {}
         for place, item in enumerate(items):
             try:
-                requests[place] = self._request(item.asked, item.windows, options)
+                requests[place] = self._request(item.asked, item.windows, options, user)
             except EngineError as error:
                 yield Answer(place, error=error)
         yield from answered(self, requests, size)
@@ -99,14 +103,15 @@ class LocalEngine:
 
     def alone(self, request: Request) -> Iterator[str]:
         """The reply to one request, as `stream` yields it."""
-        return self._thread.submit(Reply(partial(self._make, request)))
+        return self._thread.submit(Reply(partial(self._make, request), request.user))
 
     def together(self, requests: Sequence[Request], tell: Tell) -> Iterator[str]:
         """Answers several at once and tells their texts, or none where they are too much.
 
         Yields "" meanwhile; closing it ends the work.
         """
-        return self._thread.submit(Reply(partial(self._make_together, requests, tell)))
+        make = partial(self._make_together, requests, tell)
+        return self._thread.submit(Reply(make, requests[0].user))
 
     def prepare(self, conversation: Conversation, windows: Sequence[np.ndarray]) -> None:
         """Feeds a conversation whose last turn is not finished yet, while nothing else is to do.
@@ -135,17 +140,18 @@ class LocalEngine:
     def close(self) -> None:
         """Ends every request and gives the model's memory back."""
         self._thread.close(LocalError("closed"))
-        self._layers.clear()
-        self.__dict__.pop("_model", None)
-        self.__dict__.pop("_prefiller", None)
-        self.__dict__.pop("_drawer", None)
-        self.__dict__.pop("_batcher", None)
+        for holder in ("_model", "_prefiller", "_drawer", "_batcher"):
+            self.__dict__.pop(holder, None)
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _request(
-        self, asked: Conversation | str, windows: Sequence[np.ndarray], options: Options
+        self,
+        asked: Conversation | str,
+        windows: Sequence[np.ndarray],
+        options: Options,
+        user: str = "",
     ) -> Request:
         drawn = merged(options, self.info.defaults)
         if not asked or (isinstance(asked, list) and asked[-1]["role"] != "user"):
@@ -155,7 +161,7 @@ class LocalEngine:
         room = self.info.context_tokens - tokens
         if room < 1:
             raise too_long(tokens, self.info.context_tokens)
-        return Request(prompt, generation_config(self._base, drawn, room), drawn.seed)
+        return Request(prompt, generation_config(self._base, drawn, room), drawn.seed, user)
 
     def _prompt(
         self, asked: Conversation | str, windows: Sequence[np.ndarray], ask: bool = True
@@ -208,7 +214,7 @@ class LocalEngine:
 
     def _feed(self, prompt: Prompt, work: Reply) -> None:
         try:
-            with stoppable(self._layers, work.stop):
+            with stoppable(self._model, work.stop):
                 entry = self._prefiller.fill(prompt, work.check)
             self._prefiller.keep(entry, entry.keys)
         except StoppedError:
@@ -228,11 +234,12 @@ class LocalEngine:
     def _generate(self, request: Request, reply: Reply) -> None:
         """Feeds what is new of the prompt, draws the reply, and keeps the cache of both."""
         prompt = request.prompt
-        with stoppable(self._layers, reply.stop):
+        with stoppable(self._model, reply.stop):
             tail = 1 if self._compiled else prompt.tail  # a compiled step is of one token
             entry = self._prefiller.fill(prompt, reply.check, tail)
-        hooked = [] if self._compiled else self._layers  # a hook would compile the step anew
-        with stoppable(hooked, reply.stop), seeded(request.seed, self._model.device):
+        # A hook would compile the step anew, and a step is short.
+        drawing = nullcontext() if self._compiled else stoppable(self._model, reply.stop)
+        with drawing, seeded(request.seed, self._model.device):
             drawn, cache = self._drawer.draw(
                 prompt.ids, entry, request.config, reply.emit, reply.stop
             )

@@ -7,6 +7,7 @@ hear. Knows torch and transformers; where the folder comes from is `demo.checkpo
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def open_model(
 def within(budgets: Budgets, free: float) -> Budgets:
     """`budgets`, the conversations' at most a share of the bytes that are `free`."""
     conversations = min(budgets.conversations, int(free * CONVERSATIONS_SHARE))
-    return Budgets(budgets.clips, conversations)
+    return replace(budgets, conversations=conversations)
 
 
 def pick_dtype(choice: Choice, device: torch.device) -> torch.dtype:

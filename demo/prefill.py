@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from demo.attention import NAME, causal_mask
 from demo.encoder import embed, log_mel, mel_frames, tokens_of
 from demo.engine import Budgets
 from demo.stores import ClipStore, Key, Prefix, PrefixStore
@@ -113,8 +114,13 @@ class Prefiller:
             if digest not in sounds:
                 sounds[digest] = self._sound(digest, prompt.windows[digest])
             embeds[0, list(here)] = sounds[digest][list(within)].to(embeds.dtype)
-        self._model.model.language_model(
-            inputs_embeds=embeds, past_key_values=entry.cache, use_cache=True
+        decoder = self._model.model.language_model
+        own = decoder.config._attn_implementation not in ("sdpa", NAME)
+        decoder(
+            inputs_embeds=embeds,
+            attention_mask=None if own else causal_mask(start, stop, embeds),
+            past_key_values=entry.cache,
+            use_cache=True,
         )
 
     def _sound(self, digest: str, window: np.ndarray) -> torch.Tensor:

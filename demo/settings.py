@@ -139,6 +139,12 @@ class Settings:
         None, "--feedback-file", "keep likes and dislikes in this JSON-lines file", type=Path
     )
     max_waiting: int = _flag(64, "--max-waiting", "requests that may wait in the queue", type=int)
+    max_per_user: int = _flag(
+        8,
+        "--max-per-user",
+        "requests of one user at a time: of a login, else of an open page",
+        type=int,
+    )
     mcp: bool = _flag(False, "--mcp", "serve the API as MCP tools too")
 
 

@@ -1,4 +1,4 @@
-"""One thread that makes replies, one after another, and the streams that it feeds.
+"""One thread that makes replies, one at a time, and the streams that it feeds.
 
 Everything that runs the model runs on this one thread: CUDA graphs and random states belong to a
 thread. This module knows neither torch nor tokens; it hands pieces of text from the maker of a
@@ -9,9 +9,15 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from demo.engine import Budgets, Waiting
+from demo.queueing import FairQueue
 
 SPARE_MOST = 16  # what is more is forgotten: nobody waits for it
 POLL_SECONDS = 0.05  # how long a reader waits before it yields "", which lets it be closed
+IN_LINE_SECONDS = 0.25  # the same while its reply is not begun: many may wait at once
 
 
 class StoppedError(Exception):
@@ -21,9 +27,13 @@ class StoppedError(Exception):
 class Reply:
     """One reply on its way from the inference thread to one reader."""
 
-    def __init__(self, make: Callable[["Reply"], None], spare: bool = False) -> None:
+    def __init__(
+        self, make: Callable[["Reply"], None], user: str = "", spare: bool = False
+    ) -> None:
         self._make = make
+        self.user = user
         self.spare = spare  # nobody reads it, and any other reply comes first
+        self.running = False
         self._pieces: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
         self.stop = threading.Event()
         self.begun = False  # whether its reader has had some of it
@@ -40,6 +50,7 @@ class Reply:
 
     def run(self) -> None:
         """Makes the reply, on the calling thread; whatever happens, its reader comes to an end."""
+        self.running = True
         try:
             if not self.stop.is_set():
                 self._make(self)
@@ -52,39 +63,46 @@ class Reply:
 
     def again(self) -> "Reply":
         """The same work, to be begun once more."""
-        return Reply(self._make, self.spare)
+        return Reply(self._make, self.user, self.spare)
 
     def fail(self, error: Exception) -> None:
         """Ends the reply with `error`: now if it waits, else as soon as its making has ended."""
         self._pieces.put(error)
         self.stop.set()
 
-    def read(self) -> Iterator[str]:
-        """The pieces as they come, "" while nothing is new; closing it stops the reply."""
+    def read(self, ahead: Callable[[], int]) -> Iterator[str]:
+        """The pieces as they come, "" while nothing is new; closing it stops the reply.
+
+        Until it is begun, `ahead` is asked how many come before it.
+        """
         try:
-            while (piece := self._next()) is not None:
+            if place := ahead():
+                yield Waiting(place)
+            while (piece := self._next(ahead)) is not None:
                 if isinstance(piece, Exception):
                     raise piece
                 yield piece
         finally:
             self.stop.set()
 
-    def _next(self) -> str | Exception | None:
+    def _next(self, ahead: Callable[[], int]) -> str | Exception | None:
+        in_line = not self.running
         try:
-            return self._pieces.get(timeout=POLL_SECONDS)
+            return self._pieces.get(timeout=IN_LINE_SECONDS if in_line else POLL_SECONDS)
         except queue.Empty:
-            return ""
+            return Waiting(ahead()) if in_line else ""
 
 
 class InferenceThread:
-    """Makes replies one at a time, in the order they were asked for.
+    """Makes replies one at a time, in an order that is fair to their users.
 
     When none waits it does spare work, which the next reply to come interrupts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, budgets: Budgets | None = None) -> None:
+        budgets = budgets or Budgets()
         self._changed = threading.Condition()
-        self._waiting: deque[Reply] = deque()
+        self._waiting: FairQueue[Reply] = FairQueue(budgets.waiting, budgets.each)
         self._spare: deque[Reply] = deque(maxlen=SPARE_MOST)
         self._running: Reply | None = None
         self._closed: Exception | None = None
@@ -99,17 +117,29 @@ class InferenceThread:
         return self._running is not None
 
     def submit(self, reply: Reply) -> Iterator[str]:
-        """Queues `reply` and returns its reader; after `close` it fails with the error given."""
-        with self._changed:
-            self._queue(reply, self._waiting)
-            if self._running and self._running.spare:
-                self._running.stop.set()
-        return reply.read()
+        """Queues `reply` and returns its pieces; closing them takes it out of the queue.
+
+        Raises:
+            CrowdedError: too many wait.
+            Exception: what `close` was given.
+        """
+        with self._opened() as running:
+            self._waiting.put(reply, reply.user, bool(running) and running.user == reply.user)
+            if running and running.spare:
+                running.stop.set()
+        return self._followed(reply)
+
+    def _followed(self, reply: Reply) -> Iterator[str]:
+        try:
+            yield from reply.read(partial(self._ahead, reply))
+        finally:
+            with self._changed:
+                self._waiting.leave(reply)
 
     def prepare(self, work: Callable[[Reply], None]) -> None:
         """Queues work that nobody waits for; what interrupts it lets it go on afterwards."""
-        with self._changed:
-            self._queue(Reply(work, spare=True), self._spare)
+        with self._opened():
+            self._spare.append(Reply(work, spare=True))
 
     def close(self, error: Exception) -> None:
         """Ends every reply with `error` and then the thread; returns when it has ended."""
@@ -122,12 +152,22 @@ class InferenceThread:
                 self._changed.notify()
         self._thread.join()
 
-    def _queue(self, reply: Reply, line: "deque[Reply]") -> None:
-        if self._closed:
-            raise self._closed
-        line.append(reply)
-        self.idle.clear()
-        self._changed.notify()
+    @contextmanager
+    def _opened(self) -> Iterator[Reply | None]:
+        """Room to queue something, and what is running; the thread is told afterwards."""
+        with self._changed:
+            if self._closed:
+                raise self._closed
+            yield self._running
+            self.idle.clear()
+            self._changed.notify()
+
+    def _ahead(self, reply: Reply) -> int:
+        """How many replies are made before this one, the one that is being made among them."""
+        with self._changed:
+            running = self._running
+            begun = bool(running) and not running.spare
+            return 0 if running is reply else self._waiting.ahead(reply) + begun
 
     def _work(self) -> None:
         while (reply := self._next()) is not None:
@@ -144,6 +184,5 @@ class InferenceThread:
         with self._changed:
             while not (self._waiting or self._spare or self._closed):
                 self._changed.wait()
-            line = self._waiting or self._spare
-            self._running = line.popleft() if line else None
+            self._running = self._waiting.next() or (self._spare.popleft() if self._spare else None)
             return self._running

@@ -15,7 +15,7 @@ from demo.engine import Budgets, EngineError, EngineInfo, Options
 from demo.loading import Report, Status
 from demo.local import LocalEngine
 from demo.messages import Message, Sentences
-from demo.packing import pack
+from demo.packing import quicken
 
 TEST_SECONDS = 1.0
 WARMUP_TOKENS = 4  # the first ones are captured, the next show that the capture runs
@@ -57,7 +57,7 @@ def warmed(
     report(Status("warmup", None, Message(SENTENCES, "testing", model=info.model)))
     require_hearing(model, processor, info.model)
     engine = _compiled(model, processor, info, choice, budgets, report)
-    engine = engine or LocalEngine(pack(model), processor, info, budgets)
+    engine = engine or LocalEngine(quicken(model), processor, info, budgets)
     engine.prepare(PLAIN, [])
     return engine
 

@@ -9,14 +9,17 @@ engine before `launch()`. Its package is imported before torch, which it patches
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from threading import Semaphore
 from typing import Any
 
 import numpy as np
 
 from demo.engine import Conversation, EngineError, Memory, Options
 from demo.local import LocalEngine
+from demo.streaming import IN_LINE_SECONDS
 
 GPU_SECONDS = 90  # the longest that one reply may hold the GPU
+AT_ONCE = 1  # replies; ZeroGPU itself decides who gets a card, and when
 
 Make = Callable[[Conversation, list[np.ndarray], Options], Iterator[str | EngineError]]
 
@@ -34,6 +37,7 @@ class ForkingEngine:
     def __init__(self, engine: LocalEngine, decorate: Callable[[Make], Any] = on_gpu) -> None:
         self.info = engine.info
         self._engine = engine
+        self._free = Semaphore(AT_ONCE)
 
         def make(
             conversation: Conversation, windows: list[np.ndarray], options: Options
@@ -47,10 +51,24 @@ class ForkingEngine:
         self._make = decorate(make)
 
     def stream(
-        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+        self,
+        conversation: Conversation,
+        windows: Sequence[np.ndarray],
+        options: Options,
+        user: str = "",
     ) -> Iterator[str]:
         self._engine.check(conversation, windows, options)  # before a GPU is asked for
-        with closing(self._make(conversation, list(windows), options)) as pieces:
+        while not self._free.acquire(timeout=IN_LINE_SECONDS):
+            yield ""
+        try:
+            yield from self._forked(conversation, list(windows), options)
+        finally:
+            self._free.release()
+
+    def _forked(
+        self, conversation: Conversation, windows: list[np.ndarray], options: Options
+    ) -> Iterator[str]:
+        with closing(self._make(conversation, windows, options)) as pieces:
             for piece in pieces:
                 if isinstance(piece, EngineError):
                     raise piece

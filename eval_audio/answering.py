@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from demo.audio import SAMPLE_RATE, AudioError, Ear
-from demo.decoding import defaults_of, generation_config
+from demo.decoding import defaults_of, ends_of, generation_config
 from demo.encoder import mel_frames, tokens_of
 from eval_audio.manifest import AUDIO, EvalError, Form, Row, Task
 from eval_audio.store import Prediction
@@ -77,9 +77,8 @@ def groups(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
 
 def is_instruct(model: Any, processor: Any) -> bool:
     """Whether a checkpoint was taught to take turns: it ends its own with `<|im_end|>`."""
-    ends = model.generation_config.eos_token_id
-    ends = ends if isinstance(ends, list) else [ends]
-    return processor.tokenizer.convert_tokens_to_ids(TURN_END) in ends
+    end = processor.tokenizer.convert_tokens_to_ids(TURN_END)
+    return end in ends_of(model.generation_config)
 
 
 class Respondent:

@@ -14,7 +14,7 @@ from demo.audio import Ear
 from demo.checkpoint import choose, load
 from demo.conversation import to_history
 from demo.engine import Engine, Options
-from demo.ui.turn import reply
+from demo.ui.turn import Desk, reply
 from tests.model_card import KNOWN_MISTAKE, ModelCard
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
@@ -83,7 +83,7 @@ def answered(conversation: Conversation, engine: Engine) -> str:
     """What the page's handlers reply to the conversation as their Chatbot would hold it."""
     system = next((one["content"] for one in conversation if one["role"] == "system"), None)
     turns = [one for one in conversation if one["role"] != "system"]
-    return list(reply(to_history(turns), system, GREEDY, engine, Ear()))[-1].text
+    return list(reply(to_history(turns), system, GREEDY, Desk(engine, Ear())))[-1].text
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS.values(), ids=CONVERSATIONS.keys())

@@ -9,7 +9,6 @@ import pytest
 from demo.engine import Conversation, EngineError, EngineInfo, Options
 from demo.loading import SENTENCES, Loading, LoadingError, Report, Status
 from demo.messages import Message
-from demo.streaming import InferenceThread, Reply
 
 SAFE_SECONDS = 10.0
 
@@ -23,7 +22,11 @@ class Echo:
         self.closed = False
 
     def stream(
-        self, conversation: Conversation, windows: Sequence[np.ndarray], options: Options
+        self,
+        conversation: Conversation,
+        windows: Sequence[np.ndarray],
+        options: Options,
+        user: str = "",
     ) -> Iterator[str]:
         yield "echo"
 
@@ -111,82 +114,11 @@ def test_the_terminal_gets_a_line_at_a_time_not_one_for_each_block(
 
 
 def test_every_sentence_is_in_both_languages_with_the_same_values() -> None:
-    from demo import checkpoint, decoding, hub, loading, opening, refusals, turns
+    from demo import checkpoint, decoding, hub, loading, opening, queueing, refusals, turns
     from demo.batch import rules
 
-    for room in (checkpoint, decoding, hub, loading, opening, refusals, rules, turns):
+    for room in (checkpoint, decoding, hub, loading, opening, queueing, refusals, rules, turns):
         for english, chinese in room.SENTENCES.values():
             values = [set(re.findall(r"(?<!{){(\w+)", text)) for text in (english, chinese)]
             assert values[0] == values[1], english
             assert re.search(r"[\u4e00-\u9fff]", chinese)
-
-
-def letters(text: str) -> Reply:
-    def make(reply: Reply) -> None:
-        for letter in text:
-            reply.emit(letter)
-
-    return Reply(make)
-
-
-@pytest.fixture
-def thread() -> Iterator[InferenceThread]:
-    thread = InferenceThread()
-    yield thread
-    thread.close(LoadingError("starting"))
-
-
-def test_replies_are_made_in_the_order_they_were_asked_for(thread: InferenceThread) -> None:
-    made: list[int] = []
-    readers = [thread.submit(Reply(lambda reply, n=n: made.append(n))) for n in range(20)]
-    assert ["".join(reader) for reader in readers] == [""] * 20
-    assert made == list(range(20))
-
-
-def test_a_reader_gets_every_piece_even_when_it_comes_late(thread: InferenceThread) -> None:
-    reader = thread.submit(letters("hello"))
-    assert thread.idle.wait(SAFE_SECONDS)
-    assert "".join(reader) == "hello"
-
-
-def test_a_failure_comes_after_the_pieces_before_it(thread: InferenceThread) -> None:
-    def make(reply: Reply) -> None:
-        reply.emit("half")
-        raise ValueError("broken")
-
-    reader = thread.submit(Reply(make))
-    pieces = []
-    with pytest.raises(ValueError, match="broken"):
-        pieces.extend(reader)
-    assert thread.idle.wait(SAFE_SECONDS)
-    assert "".join(thread.submit(letters("next"))) == "next"
-
-
-def test_a_reader_waits_in_short_steps_so_that_it_can_be_closed(thread: InferenceThread) -> None:
-    stopped = threading.Event()
-
-    def make(reply: Reply) -> None:
-        if reply.stop.wait(SAFE_SECONDS):
-            stopped.set()
-
-    reader = thread.submit(Reply(make))
-    assert [next(reader), next(reader)] == ["", ""]
-    reader.close()  # type: ignore[attr-defined]
-    assert stopped.wait(SAFE_SECONDS)
-
-
-def test_closing_the_thread_ends_what_runs_and_what_waits() -> None:
-    def until_stopped(reply: Reply) -> None:
-        reply.stop.wait(SAFE_SECONDS)
-
-    thread = InferenceThread()
-    running = thread.submit(Reply(until_stopped))
-    waiting = thread.submit(letters("never"))
-    assert next(running) == ""
-    closed = LoadingError("starting")
-    thread.close(closed)
-    for reader in (running, waiting):
-        with pytest.raises(LoadingError):
-            list(reader)
-    with pytest.raises(LoadingError):
-        thread.submit(letters("x"))

@@ -237,11 +237,10 @@ def test_a_visitor_is_told_the_place_in_the_queue(visit: Visit, served: Served):
     client = Client(served.url, verbose=False)
     long = [{"role": "user", "content": "Tell me everything."}]
     endless: dict[str, Any] = {name: float(value) for name, value in ENDLESS.items()}
-    jobs = [client.submit(long, **endless, api_name="/generate") for _ in range(12)]
+    jobs = [client.submit(long, **endless, api_name="/generate") for _ in range(4)]
     visitor.ask("这是什么声音？", GLASS)
-    expect(visitor.chat("analysis").locator(".progress-text")).to_contain_text(
-        re.compile(r"排队中：第 \d+ 位")
-    )
+    # One reply is being made, and this visitor's turn comes before the other's second.
+    expect(visitor.chat("analysis")).to_contain_text("前面还有 1 个")
     for job in jobs:
         job.cancel()
     visitor.until_done("analysis")

@@ -18,13 +18,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoProcessor, Qwen2AudioForConditionalGeneration
 
+from demo import attention
 from demo.caches import cache_bytes, new_cache
 from demo.checkpoint import PREVIEW
 from demo.decoding import Pieces
 from demo.encoder import embed, log_mel
 from demo.engine import Budgets, Conversation, EngineInfo, Options
 from demo.local import LocalEngine
-from demo.packing import pack
+from demo.packing import quicken
 from demo.stores import ClipStore, Prefix, PrefixStore
 from demo.streaming import SPARE_MOST, InferenceThread
 from tests.steps import captured_step
@@ -67,8 +68,8 @@ def roomy(small: Small) -> Iterator[LocalEngine]:
 
 @pytest.fixture(scope="module")
 def tight(small: Small) -> Iterator[LocalEngine]:
-    """Little is kept, and the linear layers are packed."""
-    with closing(build((pack(copy.deepcopy(small[0])), *small[1:]), TINY)) as engine:
+    """Little is kept, and the products are oneDNN's."""
+    with closing(build((quicken(copy.deepcopy(small[0])), *small[1:]), TINY)) as engine:
         yield engine
 
 
@@ -342,3 +343,16 @@ def test_a_prefix_store_keeps_to_its_budget_and_never_gives_all_away(
     shared = store.take([0, 1, 2, 99])  # little of it is shared: the kept one stays
     assert (shared.keys, shared.cache.get_seq_length()) == ([0, 1, 2], 3)
     assert store.take(list(range(10))).keys == list(range(9))
+
+
+def test_many_new_positions_over_a_long_cache_give_the_same_tokens(
+    small: Small, tight: LocalEngine
+):
+    """Enough of both for the products of oneDNN: a second clip of 11 s after one of 28 s."""
+    turns = [(Turn(((3, 280),), "What is it?"), "A noise."), (Turn(((4, 110),), "And now?"), "")]
+    with pytest.MonkeyPatch.context() as patch:
+        used: list[int] = []
+        product = attention.product
+        patch.setattr(attention, "product", lambda *given: used.append(1) or product(*given))
+        assert engine_ids(tight, turns, GREEDY) == plain_ids(small, turns, GREEDY)
+    assert used

@@ -24,12 +24,11 @@ from demo.ui.batch import BATCH
 from demo.ui.chat import available
 from demo.ui.examples import ANALYSIS, VOICE
 from demo.ui.feedback import remember
-from demo.ui.kit import MODEL
 from demo.ui.options import FIELDS, options_of, read_number
 from demo.ui.page import build_page
 from demo.ui.panel import chosen
 from demo.ui.strings import PageError
-from demo.ui.turn import Reply, paced, reply, until_ready
+from demo.ui.turn import Desk, Reply, paced, reply, until_ready
 from tests.sounds import wav
 
 NOTICE = Message({"n": ("Preview.", "预览。")}, "n")
@@ -43,7 +42,9 @@ class Parrot:
     def __init__(self) -> None:
         self.ended = False
 
-    def stream(self, conversation: Any, windows: Any, options: Options) -> Iterator[str]:
+    def stream(
+        self, conversation: Any, windows: Any, options: Options, user: str = ""
+    ) -> Iterator[str]:
         try:
             yield from ("", f"{len(windows)} sounds, ", "", f"{len(conversation)} turns")
         finally:
@@ -170,14 +171,14 @@ def test_only_a_file_that_was_sent_to_the_page_comes_back(clip: str):
 def test_a_reply_grows_and_ends_with_the_whole(clip: str):
     engine = Parrot()
     history = past.user_turn("What?", [clip])
-    texts = [now.text for now in reply(history, None, Options(), engine, Ear())]
-    assert texts == ["", "", "1 sounds, ", "1 sounds, ", "1 sounds, 1 turns"]
+    texts = [now.text for now in reply(history, None, Options(), Desk(engine, Ear()))]
+    assert texts == ["", "1 sounds, ", "1 sounds, ", "1 sounds, 1 turns"]
     assert engine.ended
 
 
 def test_closing_a_reply_ends_the_engines_work(clip: str):
     engine = Parrot()
-    replies = reply(past.user_turn("", [clip]), None, Options(), engine, Ear())
+    replies = reply(past.user_turn("", [clip]), None, Options(), Desk(engine, Ear()))
     next(replies)
     next(replies)
     replies.close()  # type: ignore[attr-defined]
@@ -185,7 +186,8 @@ def test_closing_a_reply_ends_the_engines_work(clip: str):
 
 
 def test_a_system_prompt_is_a_turn_of_its_own(clip: str):
-    *_, last = reply(past.user_turn("", [clip]), "Be brief.", Options(), Parrot(), Ear())
+    desk = Desk(Parrot(), Ear())
+    *_, last = reply(past.user_turn("", [clip]), "Be brief.", Options(), desk)
     assert last.text == "1 sounds, 2 turns"
 
 
@@ -210,6 +212,9 @@ def test_pacing_drops_only_what_follows_too_soon():
     assert shown[0] == fast[0]
     assert shown[-1] == fast[-1]
     assert len(shown) < 10
+
+    soon = [Reply("", ()), Reply("", ()), Reply("first", ()), Reply("second", ())]
+    assert soon[2] in list(paced(soon, per_second=1))
 
     def slow() -> Iterator[Reply]:
         for one in fast[:3]:
@@ -295,10 +300,11 @@ def page() -> gr.Blocks:
     return built(Settings())
 
 
-def test_everything_that_uses_the_engine_waits_in_one_line(page: gr.Blocks):
-    users = [fn for fn in page.fns.values() if fn.concurrency_id == MODEL]
-    assert len(users) == 4  # the tabs of conversation, /chat and /generate
-    assert {fn.concurrency_limit for fn in users} == {1}
+def test_nothing_but_batches_waits_in_gradios_queue(page: gr.Blocks):
+    """Whose turn is next is the engine's to say, which knows the users."""
+    queued = [fn for fn in page.fns.values() if fn.queue and fn.concurrency_id != BATCH]
+    assert len(queued) > 4  # the ways to send a turn, /chat and /generate
+    assert {fn.concurrency_limit for fn in queued} == {None}
 
 
 def test_batches_have_a_line_of_their_own(page: gr.Blocks):

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from demo.batch.output import Output
 from demo.batch.rows import CAPTION, CHOICES, OWN, RAW, Row, question
 from demo.batch.score import Score, score
 from demo.batch.work import Done, Manner, work
-from demo.checkpoint import Choice, choose, load
+from demo.checkpoint import Choice, load
+from demo.choosing import chosen
 from demo.engine import Engine, Options
 from demo.loading import Status
 from demo.messages import UserError
@@ -110,7 +112,7 @@ def _count(text: str) -> int:
 def _run(wanted: argparse.Namespace, settings: Settings) -> int:
     prompt = question(wanted.task, wanted.to, wanted.prompt, wanted.ask_in)
     rows = collect(wanted.files, prompt)
-    choice = _chosen(settings)
+    choice = chosen(replace(settings, compile="off"))  # batches run as they are
     output = Output(wanted.output, rows, choice.model)
     try:
         if output.left:
@@ -122,19 +124,6 @@ def _run(wanted: argparse.Namespace, settings: Settings) -> int:
     finally:
         output.finish()
     return _tell(output, rows, wanted)
-
-
-def _chosen(settings: Settings) -> Choice:
-    return choose(
-        settings.model,
-        settings.hub,
-        settings.device,
-        settings.adapter,
-        dtype=settings.dtype,
-        attention=settings.attention,
-        quantize=settings.quantize,
-        compile="off",  # batches run as they are
-    )
 
 
 def _answer(

@@ -34,6 +34,7 @@ class Manner:
     options: Options
     system: str | None = None  # what the model is told before each row; a raw prompt has none
     size: int | None = None  # the most windows together; None for what fits and is fast
+    user: str = ""  # whose batch it is
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def finished(heard: Heard, answers: Sequence[Answer]) -> Done:
 def answers(engine: Engine, items: Sequence[Item], manner: Manner) -> Generator[Answer | None]:
     """The engine's answers: many at once where it can, else one after another."""
     if isinstance(engine, BatchEngine):
-        yield from engine.batch(items, manner.options, manner.size)
+        yield from engine.batch(items, manner.options, manner.size, manner.user)
         return
     for place, item in enumerate(items):
         if isinstance(item.asked, str):
@@ -149,7 +150,7 @@ def answers(engine: Engine, items: Sequence[Item], manner: Manner) -> Generator[
             continue
         text = ""
         try:
-            for piece in engine.stream(item.asked, item.windows, manner.options):
+            for piece in engine.stream(item.asked, item.windows, manner.options, manner.user):
                 text += piece
                 yield None
         except UserError as error:

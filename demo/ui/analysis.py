@@ -1,15 +1,16 @@
 """The audio analysis tab: clips and a typed question, tasks that fill in a prompt."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import gradio as gr
+from gradio.events import Dependency
 
 from demo.messages import UserError
 from demo.ui import history as past
-from demo.ui.chat import BEGINS, QUIET, Chat, Updates, wire
+from demo.ui.chat import QUIET, STREAMS, Chat, Updates, wire
 from demo.ui.examples import ANALYSIS, build_examples, wire_examples
 from demo.ui.history import History
 from demo.ui.kit import Kit
@@ -74,9 +75,7 @@ def build_analysis(kit: Kit, panel: Panel, saved: gr.BrowserState, blocks: gr.Bl
         pending,
         saved,
     )
-    wire(chat, blocks)
-    wire_examples(chat, examples)
-    _wire_box(chat, box)
+    wire(chat, blocks, [*wire_examples(chat, examples), _wire_box(chat, box)])
     _wire_ahead(chat, box, uploaded)
     _wire_tasks(kit, tasks, language, box)
     return chat
@@ -106,14 +105,14 @@ def _chip(task: str) -> gr.Button:
     return gr.Button(label(f"task_{task}"), size="sm", min_width=0, elem_classes="chip")
 
 
-def _wire_box(chat: Chat, box: gr.MultimodalTextbox) -> None:
-    def send(value: dict[str, Any] | None, history: History, request: gr.Request) -> Updates:
-        turn = past.user_turn((value or {}).get("text") or "", (value or {}).get("files") or [])
-        if not turn:
-            return {chat.alert: chat.told(chat.kit.say(request, "nothing_to_send"))}
-        return chat.begin([*history, *turn], request)
+def _wire_box(chat: Chat, box: gr.MultimodalTextbox) -> Dependency:
+    def send(
+        value: dict[str, Any] | None, history: History, request: gr.Request, *fields: Any
+    ) -> Iterator[Any]:
+        text, files = (value or {}).get("text") or "", (value or {}).get("files") or []
+        yield from chat.speak(text, files, history, request, fields)
 
-    box.submit(send, [box, chat.chatbot], chat.outputs, **BEGINS)
+    return box.submit(send, [box, chat.chatbot, *chat.panel.inputs], chat.outputs, **STREAMS)
 
 
 def _wire_ahead(chat: Chat, box: gr.MultimodalTextbox, uploaded: gr.Button) -> None:

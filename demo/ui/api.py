@@ -18,7 +18,7 @@ from demo.engine import Conversation, Options
 from demo.messages import UserError
 from demo.ui.chat import available
 from demo.ui.history import History, said, user_turn
-from demo.ui.kit import MODEL, Kit
+from demo.ui.kit import Kit
 from demo.ui.options import FIELDS, options_of
 from demo.ui.parts import SOUNDS
 from demo.ui.strings import PageError
@@ -42,6 +42,7 @@ def _build_chat(kit: Kit) -> None:
         repetition_penalty: float | None = None,
         seed: int | None = None,
         history: History | None = None,
+        request: gr.Request | None = None,
     ) -> Iterator[tuple[str, History]]:
         """Answer one turn of a conversation about sound, and remember it for this session.
 
@@ -55,6 +56,7 @@ def _build_chat(kit: Kit) -> None:
             repetition_penalty: above 1 makes repetition rarer.
             seed: makes sampling repeatable.
             history: the session's conversation so far, which Gradio keeps.
+            request: who asks, as Gradio knows it.
 
         Returns:
             The reply so far, as Markdown text, and at the end the whole reply.
@@ -65,9 +67,7 @@ def _build_chat(kit: Kit) -> None:
         with told():
             if not turn:
                 raise PageError("nothing_to_send")
-            replies = reply(
-                asked, system_prompt, options_given(*options), kit.loading.wait(), kit.ear
-            )
+            replies = reply(asked, system_prompt, options_given(*options), kit.desk(request))
             for text in _texts(replies):
                 yield text, [*asked, *said(text)]
 
@@ -78,8 +78,7 @@ def _build_chat(kit: Kit) -> None:
         [*inputs, state],
         [text, state],
         api_name="chat",
-        concurrency_id=MODEL,
-        concurrency_limit=1,
+        concurrency_limit=None,
     )
 
 
@@ -105,6 +104,7 @@ def _build_generate(kit: Kit) -> None:
         top_k: int | None = None,
         repetition_penalty: float | None = None,
         seed: int | None = None,
+        request: gr.Request | None = None,
     ) -> Iterator[str]:
         """Answer a whole conversation in the form of Qwen2-Audio's model card; nothing is kept.
 
@@ -118,6 +118,7 @@ def _build_generate(kit: Kit) -> None:
             top_k: sample from this many of the likeliest tokens.
             repetition_penalty: above 1 makes repetition rarer.
             seed: makes sampling repeatable.
+            request: who asks, as Gradio knows it.
 
         Returns:
             The reply so far, as Markdown text, and at the end the whole reply.
@@ -126,10 +127,9 @@ def _build_generate(kit: Kit) -> None:
         with told():
             asked = check(conversation)
             _refuse_local_files(asked)
-            engine = kit.loading.wait()
-            yield from _texts(answer(asked, options_given(*options), engine, kit.ear))
+            yield from _texts(answer(asked, options_given(*options), kit.desk(request)))
 
-    api(generate, api_name="generate", concurrency_id=MODEL, concurrency_limit=1)
+    api(generate, api_name="generate", concurrency_limit=None)
 
 
 def options_given(*values: Any) -> Options:

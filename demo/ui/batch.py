@@ -25,8 +25,8 @@ from demo.messages import Language, UserError
 from demo.ui.batch_parts import Parts, build_parts
 from demo.ui.batch_rows import rows_of
 from demo.ui.batch_view import SHOWN_ROWS, Batch, progress, scored, table, time_left
-from demo.ui.chat import BEGINS, QUIET, Updates
-from demo.ui.kit import Kit
+from demo.ui.chat import QUIET, STREAMS, Updates
+from demo.ui.kit import Kit, user_of
 from demo.ui.panel import Panel, chosen
 from demo.ui.turn import until_ready
 
@@ -85,7 +85,7 @@ class Steps:
         """The table as it fills; a row's error stands in its row."""
         language = self.kit.language(request)
         try:
-            manner = manner_of(*chosen(*fields))
+            manner = manner_of(*chosen(*fields), user_of(request))
             for status in until_ready(self.kit.loading):
                 text = self.kit.say(request, "batch_loading", status=status.text.say(language))
                 yield {self.parts.progress: progress(batch, language, text)}
@@ -153,10 +153,10 @@ class Steps:
         return updates
 
 
-def manner_of(system: str | None, options: Options) -> Manner:
+def manner_of(system: str | None, options: Options, user: str) -> Manner:
     """How a batch is answered: without sampling, where nothing else was asked for."""
     temperature = 0.0 if options.temperature is None else options.temperature
-    return Manner(replace(options, temperature=temperature), system)
+    return Manner(replace(options, temperature=temperature), system, user=user)
 
 
 def _told(problem: str) -> str:
@@ -166,8 +166,8 @@ def _told(problem: str) -> str:
 def _wire(steps: Steps, panel: Panel) -> None:
     parts = steps.parts
     asked = [parts.files, parts.task, parts.language, parts.prompt]
-    parts.start.click(steps.start, asked, parts.shown, **BEGINS)
-    parts.go_on.click(steps.go_on, parts.batch, parts.shown, **BEGINS)
+    parts.start.click(steps.start, asked, parts.shown, **STREAMS)
+    parts.go_on.click(steps.go_on, parts.batch, parts.shown, **STREAMS)
     running = parts.pending.change(
         steps.run,
         [parts.batch, *panel.inputs],

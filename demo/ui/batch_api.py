@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
+import gradio as gr
 from gradio.events import api
 
 from demo.batch.lines import as_json
@@ -13,7 +14,7 @@ from demo.batch.work import Done, Manner, work
 from demo.ui.api import options_given, told
 from demo.ui.batch import BATCH, BATCHES, YIELD_SECONDS, manner_of
 from demo.ui.batch_rows import rows_asked
-from demo.ui.kit import Kit
+from demo.ui.kit import Kit, user_of
 
 Rows = list[dict[str, Any]]
 
@@ -33,6 +34,7 @@ def build_batch_api(kit: Kit) -> None:
         top_k: int | None = None,
         repetition_penalty: float | None = None,
         seed: int | None = None,
+        request: gr.Request | None = None,
     ) -> Iterator[Rows]:
         """Ask one question of many clips; a clip that fails is one row with its error.
 
@@ -50,6 +52,7 @@ def build_batch_api(kit: Kit) -> None:
             top_k: sample from this many of the likeliest tokens.
             repetition_penalty: above 1 makes repetition rarer.
             seed: makes sampling repeatable.
+            request: who asks, as Gradio knows it.
 
         Returns:
             The rows done so far, as {"row": number, "audio", "prompt", "reply", "seconds",
@@ -58,7 +61,7 @@ def build_batch_api(kit: Kit) -> None:
         given = (max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
         with told():
             rows = rows_asked(clips, question(task, language, prompt, "en"))
-            manner = manner_of(system_prompt, options_given(*given))
+            manner = manner_of(system_prompt, options_given(*given), user_of(request))
             yield from _answered(rows, manner, kit)
 
     api(batch, api_name="batch", concurrency_id=BATCH, concurrency_limit=BATCHES)

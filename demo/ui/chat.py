@@ -1,13 +1,12 @@
-"""What both tabs do alike: begin a turn, answer it, finish it; stop, retry, undo, edit, clear.
+"""What both tabs do alike: send a turn and answer it; stop, retry, undo, edit, clear.
 
-A handler that is done at once *begins*: it puts the turn into the Chatbot and sets `pending`.
-That starts `answer`, the only handler here that uses the engine, which waits in Gradio's queue
-for its turn. `finish` gives the entry back and keeps the history in the browser.
+One handler shows a turn, streams its reply and gives the entry back: whose turn is next is the
+engine's matter, so none waits in Gradio's queue. A retry or an edit first ends the reply that is
+being made, and sets `pending`, which starts the new one.
 """
 
-import logging
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,25 +14,20 @@ from typing import Any, ClassVar, Protocol
 
 import gradio as gr
 from gradio.components import Component
+from gradio.events import Dependency
 from gradio.utils import get_upload_folder
 
-from demo.audio import Clip, describe
-from demo.engine import Engine
-from demo.messages import Language, Message, UserError
 from demo.ui import history as past
 from demo.ui.feedback import remember
 from demo.ui.history import History
-from demo.ui.kit import MODEL, Kit
-from demo.ui.panel import Panel, chosen
-from demo.ui.strings import SENTENCES
-from demo.ui.turn import paced, reply, until_ready
-
-log = logging.getLogger(__name__)
+from demo.ui.kit import Kit
+from demo.ui.panel import Panel
+from demo.ui.replies import replies
 
 Updates = dict[Any, Any]
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-# Only an event of the queue tells the browser that a State changed; this one waits for nobody.
-BEGINS: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": None}
+# Only an event of the queue streams, or tells the browser that a State changed.
+STREAMS: dict[str, Any] = {**QUIET, "queue": True, "concurrency_limit": None}
 
 
 class Entry(Protocol):
@@ -76,62 +70,61 @@ class Chat:
 
     # The steps of a turn.
 
-    def begin(
-        self, history: History, request: gr.Request, script: Sequence[History] = ()
-    ) -> Updates:
-        """Shows `history`, whose last turn is the user's, and sets out to answer it.
+    def send(
+        self,
+        history: History,
+        request: gr.Request,
+        fields: Sequence[Any],
+        script: Sequence[History] = (),
+    ) -> Iterator[Any]:
+        """Shows `history`, whose last turn is the user's, answers it, and gives the entry back.
 
         `script` are user's turns to send after it, one by one.
         """
+        yield self.begun(history, request)
+        yield from self._answered(history, script, request, fields)
+
+    def speak(
+        self,
+        text: str,
+        paths: Sequence[str],
+        history: History,
+        request: gr.Request,
+        fields: Sequence[Any],
+    ) -> Iterator[Any]:
+        """Sends what somebody typed, recorded or dropped; says so where that is nothing."""
+        if turn := past.user_turn(text, paths):
+            yield from self.send([*history, *turn], request, fields)
+        else:
+            yield {self.alert: self.told(self.kit.say(request, "nothing_to_send"))}
+
+    def begun(self, history: History, request: gr.Request) -> Updates:
         waiting = past.note(self.kit.say(request, "waiting"), "pending", pending=True)
         return {
             self.chatbot: [*history, waiting],
             self.stop: gr.Button(visible=True),
             self.alert: "",
-            self.pending: {"id": uuid.uuid4().hex, "script": list(script)},
             self.saved: past.kept(history),
             **self.entry.busy(),
         }
 
-    def answer(
-        self, request: gr.Request, pending: dict[str, Any] | None, history: History, *fields: Any
-    ) -> Iterator[History]:
-        """The history as the reply grows; an error becomes a note in it."""
-        language = self.kit.language(request)
-        history = past.without_pending(history)
-        try:
-            for turn in [[], *(pending or {}).get("script", [])]:
-                history = [*history, *turn]
-                history = yield from self._replies(history, fields, language)
-        except UserError as error:
-            yield [*history, past.note(error.say(language), "error")]
-        except Exception:  # at the page's edge: after an error of ours `finish` must still run
-            log.exception("a reply failed")
-            yield [*history, past.note(_say("failed", language), "error")]
+    def again(self, request: gr.Request, history: History, *fields: Any) -> Iterator[Any]:
+        """Answers the last turn of a history that `begun` has shown."""
+        yield from self._answered(past.without_pending(history), [], request, fields)
 
-    def _replies(
-        self, history: History, fields: Sequence[Any], language: Language
-    ) -> Generator[History, None, History]:
-        system, options = chosen(*fields)
-        engine = yield from self._engine(history, language)
-        count = len(past.paths_of(past.split(history)[1]))
-        shown = heard = history
-        listening = past.note(_say("listening", language), "pending", pending=True)
-        for now in paced(reply(history, system, options, engine, self.kit.ear)):
-            clips = now.clips[len(now.clips) - count :]
-            heard = [*history, *_notes(clips, language)]
-            shown = [*heard, *past.said(now.text)] if now.text else [*heard, listening]
-            yield shown
-        if shown[-1] is listening:
-            shown = [*heard, past.note(_say("silent", language), "silent")]
-            yield shown
-        return shown
-
-    def _engine(self, history: History, language: Language) -> Generator[History, None, Engine]:
-        for status in until_ready(self.kit.loading):
-            text = _say("still_loading", language, status=status.text.say(language))
-            yield [*history, past.note(text, "pending", pending=True)]
-        return self.kit.loading.wait()
+    def _answered(
+        self,
+        history: History,
+        script: Sequence[History],
+        request: gr.Request,
+        fields: Sequence[Any],
+    ) -> Iterator[Any]:
+        shown = history
+        for grown in replies(self.kit, history, script, request, fields):
+            # Also without news, as only at a yield can it be closed.
+            yield gr.skip() if grown == shown else {self.chatbot: grown}
+            shown = grown
+        yield self.finish(shown, request)
 
     def finish(self, history: History, request: gr.Request) -> Updates:
         """Gives the entry back; a turn that failed goes back into it, if it can take it."""
@@ -157,7 +150,7 @@ class Chat:
 
     def retry(self, history: History, request: gr.Request) -> Updates:
         before, turn, _ = past.split(history)
-        return self.begin([*before, *turn], request)
+        return self._set_out([*before, *turn], request)
 
     def undo(self, history: History) -> Updates:
         before, turn, _ = past.split(history)
@@ -166,7 +159,10 @@ class Chat:
 
     def edit(self, history: History, request: gr.Request, event: gr.EditData) -> Updates:
         index = event.index if isinstance(event.index, int) else event.index[0]
-        return self.begin(past.edited(history, index, str(event.value)), request)
+        return self._set_out(past.edited(history, index, str(event.value)), request)
+
+    def _set_out(self, history: History, request: gr.Request) -> Updates:
+        return {**self.begun(history, request), self.pending: uuid.uuid4().hex}
 
     def clear(self) -> Updates:
         return {
@@ -186,27 +182,21 @@ class Chat:
             remember(self.kit.settings.feedback_file, self.name, history[: index + 1], event.liked)
 
 
-def wire(chat: Chat, blocks: gr.Blocks) -> None:
-    """Connects the parts that every tab has; what begins a turn is the tab's own."""
-    answering = chat.pending.change(
-        chat.answer,
-        [chat.pending, chat.chatbot, *chat.panel.inputs],
-        chat.chatbot,
-        concurrency_id=MODEL,
-        concurrency_limit=1,
-        trigger_mode="multiple",
-        show_progress="minimal",
-        api_visibility="private",
+def wire(chat: Chat, blocks: gr.Blocks, sent: Sequence[Dependency]) -> None:
+    """Connects the parts that every tab has; `sent` are the tab's own events that send a turn."""
+    again = chat.pending.change(
+        chat.again, [chat.chatbot, *chat.panel.inputs], chat.outputs, **STREAMS
     )
-    finished = answering.then(chat.finish, chat.chatbot, chat.outputs, **QUIET)
-    # The entry left the page meanwhile, and a keyboard's focus with it.
-    finished.then(None, js=f"() => window.demoFocus({chat.entry.focus!r})")
+    answering: list[Any] = [*sent, again]
+    for event in answering:
+        # The entry left the page meanwhile, and a keyboard's focus with it.
+        event.then(None, js=f"() => window.demoFocus({chat.entry.focus!r})")
     chatbot, outputs = chat.chatbot, chat.outputs
-    chat.stop.click(chat.finish, chatbot, outputs, cancels=[answering], **QUIET)
-    chatbot.retry(chat.retry, chatbot, outputs, cancels=[answering], **BEGINS)
-    chatbot.undo(chat.undo, chatbot, outputs, cancels=[answering], **QUIET)
-    chatbot.edit(chat.edit, chatbot, outputs, cancels=[answering], **BEGINS)
-    chatbot.clear(chat.clear, None, outputs, cancels=[answering], **QUIET)
+    chat.stop.click(chat.finish, chatbot, outputs, cancels=answering, **QUIET)
+    chatbot.retry(chat.retry, chatbot, outputs, cancels=answering, **STREAMS)
+    chatbot.undo(chat.undo, chatbot, outputs, cancels=answering, **QUIET)
+    chatbot.edit(chat.edit, chatbot, outputs, cancels=answering, **STREAMS)
+    chatbot.clear(chat.clear, None, outputs, cancels=answering, **QUIET)
     blocks.load(chat.restore, chat.saved, chatbot, **QUIET)
     if chat.kit.settings.feedback_file:
         chatbot.like(chat.like, chatbot, None, **QUIET)
@@ -216,22 +206,3 @@ def available(path: str) -> bool:
     """Whether a clip is still there, and is one that was sent to this page."""
     file = Path(path).resolve()
     return file.is_relative_to(Path(get_upload_folder()).resolve()) and file.is_file()
-
-
-def _notes(clips: Sequence[Clip], language: Language) -> list[dict[str, Any]]:
-    """What the person should know of the clips that were heard: long ones, damaged ones."""
-    return [
-        past.note(sentence, f"heard-{number}")
-        for number, sentence in enumerate(
-            text for clip in clips for text in _remarks(clip, language)
-        )
-    ]
-
-
-def _remarks(clip: Clip, language: Language) -> list[str]:
-    parts = [f"{clip.name}: {describe(clip).say(language)}"] if len(clip.windows()) > 1 else []
-    return parts + [warning.say(language) for warning in clip.warnings]
-
-
-def _say(key: str, language: Language, **values: object) -> str:
-    return Message(SENTENCES, key, **values).say(language)

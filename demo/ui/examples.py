@@ -3,16 +3,17 @@
 Their clips lie in `assets/examples`; an example whose clips are not installed is not shown.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from demo.messages import Language
 from demo.ui import history as past
-from demo.ui.chat import BEGINS, Chat, Updates
+from demo.ui.chat import STREAMS, Chat
 from demo.ui.history import History
 from demo.ui.strings import label
 
@@ -86,17 +87,20 @@ def build_examples(examples: tuple[Example, ...]) -> list[tuple[Example, gr.Butt
         return [(example, gr.Button(label(example.key), size="sm")) for example in shown]
 
 
-def wire_examples(chat: Chat, buttons: list[tuple[Example, gr.Button]]) -> None:
-    for example, button in buttons:
-        button.click(_play(chat, example), chat.chatbot, chat.outputs, **BEGINS)
+def wire_examples(chat: Chat, buttons: list[tuple[Example, gr.Button]]) -> list[Dependency]:
+    inputs = [chat.chatbot, *chat.panel.inputs]
+    return [
+        button.click(_play(chat, example), inputs, chat.outputs, **STREAMS)
+        for example, button in buttons
+    ]
 
 
-def _play(chat: Chat, example: Example) -> Callable[..., Updates]:
+def _play(chat: Chat, example: Example) -> Callable[..., Iterator[Any]]:
     """Sends the example's first turn, and the others one by one after each reply."""
 
-    def play(history: History, request: gr.Request) -> dict[Any, Any]:
+    def play(history: History, request: gr.Request, *fields: Any) -> Iterator[Any]:
         language = chat.kit.language(request)
         first, *more = [turn.messages(language) for turn in example.turns]
-        return chat.begin([*history, *first], request, more)
+        yield from chat.send([*history, *first], request, fields, more)
 
     return play

@@ -39,7 +39,8 @@ def user_turn(text: str, paths: Sequence[str]) -> History:
 
 
 def said(text: str) -> History:
-    return [{"role": "assistant", "content": [_words(text)]}]
+    """A reply's message; none where nothing was said."""
+    return [{"role": "assistant", "content": [_words(text)]}] if text else []
 
 
 def note(title: str, kind: str, pending: bool = False, role: str = "assistant") -> dict[str, Any]:

@@ -9,8 +9,7 @@ from demo.loading import Loading
 from demo.messages import Language, Message
 from demo.settings import Settings
 from demo.ui.strings import SENTENCES, language_for
-
-MODEL = "model"  # the concurrency id of every handler that uses the engine, one at a time
+from demo.ui.turn import Desk
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,18 @@ class Kit:
     settings: Settings
     notice: Message  # which model answers, why, and how to start the other
 
+    def desk(self, request: gr.Request | None) -> Desk:
+        """Where a visitor's turns are answered, once the engine is there."""
+        return Desk(self.loading.wait(), self.ear, user_of(request))
+
     def language(self, request: gr.Request | None) -> Language:
         return language_for(request, self.settings)
 
     def say(self, request: gr.Request | None, key: str, **values: object) -> str:
         return Message(SENTENCES, key, **values).say(self.language(request))
+
+
+def user_of(request: gr.Request | None) -> str:
+    """Whose requests take turns with others': a login's, else an open page's."""
+    login = getattr(request, "username", None)
+    return str(login or getattr(request, "session_hash", None) or "")

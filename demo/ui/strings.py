@@ -25,6 +25,10 @@ SENTENCES: Sentences = {
         "保留的对话 {conversations}（上限 {conversations_most}）。",
     ),
     "waiting": ("Waiting for the model…", "正在等待模型……"),
+    "in_line": (
+        "Waiting for the model, with {ahead} before you…",
+        "正在等待模型，您前面还有 {ahead} 个……",
+    ),
     "still_loading": (
         "The model is not ready yet; your turn waits for it. {status}",
         "模型尚未就绪，您的消息会等它就绪后再处理。{status}",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from demo.audio import Clip, Ear
 from demo.conversation import from_history, with_windows
-from demo.engine import Conversation, Engine, Options
+from demo.engine import Conversation, Engine, Options, Waiting
 from demo.ui.history import History, answered_only
 
 if TYPE_CHECKING:
@@ -27,13 +27,21 @@ class Reply:
 
     text: str
     clips: tuple[Clip, ...]
+    ahead: int = 0  # how many replies are made before it is begun
 
 
-def reply(
-    history: History, system: str | None, options: Options, engine: Engine, ear: Ear
-) -> Iterator[Reply]:
+@dataclass(frozen=True)
+class Desk:
+    """Where a turn is answered, and whose it is."""
+
+    engine: Engine
+    ear: Ear
+    user: str = ""
+
+
+def reply(history: History, system: str | None, options: Options, desk: Desk) -> Iterator[Reply]:
     """The reply to the last user's turn of a Chatbot's history; see `answer`."""
-    yield from answer(from_history(answered_only(history), system), options, engine, ear)
+    yield from answer(from_history(answered_only(history), system), options, desk)
 
 
 def ahead(history: History, system: str | None, engine: Engine, ear: Ear) -> None:
@@ -47,10 +55,8 @@ def ahead(history: History, system: str | None, engine: Engine, ear: Ear) -> Non
     engine.prepare(heard, windows)
 
 
-def answer(
-    conversation: Conversation, options: Options, engine: Engine, ear: Ear
-) -> Generator[Reply]:
-    """The reply to a conversation, once before its first word and then at every piece.
+def answer(conversation: Conversation, options: Options, desk: Desk) -> Generator[Reply]:
+    """The reply to a conversation, at every piece.
 
     It yields also where a piece is empty, because only at a yield can it be closed; closing it
     ends the generation.
@@ -58,28 +64,28 @@ def answer(
     Raises:
         UserError: a clip cannot be heard, or the engine cannot answer.
     """
-    heard, windows, clips = with_windows(conversation, ear.hear)
-    yield Reply("", tuple(clips))
-    pieces = cast(Generator[str], engine.stream(heard, windows, options))
+    heard, windows, clips = with_windows(conversation, desk.ear.hear)
+    pieces = cast(Generator[str], desk.engine.stream(heard, windows, options, desk.user))
     text = ""
     try:
         for piece in pieces:
             text += piece
-            yield Reply(text, tuple(clips))
+            ahead = piece.ahead if isinstance(piece, Waiting) else 0
+            yield Reply(text, tuple(clips), ahead)
     finally:
         pieces.close()
 
 
 def paced(replies: Iterable[Reply], per_second: float = UPDATES_PER_SECOND) -> Iterator[Reply]:
-    """Fewer of `replies`: the first, the last, and no more than `per_second` between them.
+    """Fewer of `replies`: the first, the first word, the last, and `per_second` between them.
 
     Nothing is held back for longer than that, so closing takes no longer either.
     """
-    latest, due = None, 0.0
+    latest, due, begun = None, 0.0, False
     for latest in replies:
         now = time.monotonic()
-        if now >= due:
-            due = now + 1 / per_second
+        if now >= due or (latest.text and not begun):
+            due, begun = now + 1 / per_second, bool(latest.text)
             yield latest
     if latest is not None:
         yield latest

@@ -1,13 +1,13 @@
 """The voice chat tab: one microphone, no text. A recording that ends is a turn that begins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import gradio as gr
+from gradio.events import Dependency
 
-from demo.ui import history as past
-from demo.ui.chat import BEGINS, Chat, Updates, wire
+from demo.ui.chat import STREAMS, Chat, Updates, wire
 from demo.ui.examples import VOICE, build_examples, wire_examples
 from demo.ui.history import History
 from demo.ui.kit import Kit
@@ -77,24 +77,23 @@ def build_voice(kit: Kit, panel: Panel, saved: gr.BrowserState, blocks: gr.Block
         pending,
         saved,
     )
-    wire(chat, blocks)
-    wire_examples(chat, examples)
-    _wire_entry(chat, recorder, files)
+    wire(chat, blocks, [*wire_examples(chat, examples), *_wire_entry(chat, recorder, files)])
     return chat
 
 
-def _wire_entry(chat: Chat, recorder: gr.Audio, files: gr.File) -> None:
-    def recorded(path: str | None, history: History, request: gr.Request) -> Updates:
-        return _spoken(chat, [path] if path else [], history, request)
+def _wire_entry(chat: Chat, recorder: gr.Audio, files: gr.File) -> list[Dependency]:
+    def recorded(
+        path: str | None, history: History, request: gr.Request, *fields: Any
+    ) -> Iterator[Any]:
+        yield from chat.speak("", [path] if path else [], history, request, fields)
 
-    def dropped(paths: list[str] | None, history: History, request: gr.Request) -> Updates:
-        return _spoken(chat, paths or [], history, request)
+    def dropped(
+        paths: list[str] | None, history: History, request: gr.Request, *fields: Any
+    ) -> Iterator[Any]:
+        yield from chat.speak("", paths or [], history, request, fields)
 
-    recorder.stop_recording(recorded, [recorder, chat.chatbot], chat.outputs, **BEGINS)
-    files.upload(dropped, [files, chat.chatbot], chat.outputs, **BEGINS)
-
-
-def _spoken(chat: Chat, paths: Sequence[str], history: History, request: gr.Request) -> Updates:
-    if not paths:
-        return {chat.alert: chat.told(chat.kit.say(request, "nothing_to_send"))}
-    return chat.begin([*history, *past.user_turn("", paths)], request)
+    rest = [chat.chatbot, *chat.panel.inputs]
+    return [
+        recorder.stop_recording(recorded, [recorder, *rest], chat.outputs, **STREAMS),
+        files.upload(dropped, [files, *rest], chat.outputs, **STREAMS),
+    ]

@@ -1,0 +1,93 @@
+"""A tab's history as the replies to it grow, with the page's own notes on what happens.
+
+It knows the engine only by its replies, and nothing of the page's components.
+"""
+
+import logging
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from demo.audio import Clip, describe
+from demo.messages import Language, Message, UserError
+from demo.ui import history as past
+from demo.ui.history import History
+from demo.ui.kit import Kit
+from demo.ui.panel import chosen
+from demo.ui.strings import SENTENCES
+from demo.ui.turn import Reply, paced, reply, until_ready
+
+log = logging.getLogger(__name__)
+
+
+def replies(
+    kit: Kit,
+    history: History,
+    script: Sequence[History],
+    request: gr.Request,
+    fields: Sequence[Any],
+) -> Iterator[History]:
+    """The history with the reply to its last turn, then with those to `script`'s, as they grow.
+
+    `fields` are the settings panel's. An error becomes a note, and ends it.
+    """
+    language = kit.language(request)
+    try:
+        for turn in [[], *script]:
+            history = [*history, *turn]
+            history = yield from _replied(kit, history, request, fields)
+    except UserError as error:
+        yield [*history, past.note(error.say(language), "error")]
+    except Exception:  # at the page's edge: after an error of ours the entry is given back
+        log.exception("a reply failed")
+        yield [*history, past.note(_say("failed", language), "error")]
+
+
+def _replied(
+    kit: Kit, history: History, request: gr.Request, fields: Sequence[Any]
+) -> Generator[History, None, History]:
+    language = kit.language(request)
+    system, options = chosen(*fields)
+    yield from _loaded(kit, history, language)
+    count = len(past.paths_of(past.split(history)[1]))
+    text, heard = "", history
+    for now in paced(reply(history, system, options, kit.desk(request))):
+        clips = now.clips[len(now.clips) - count :]
+        text, heard = now.text, [*history, *_notes(clips, language)]
+        yield [*heard, *(past.said(text) or [_awaited(now, language)])]
+    silent = past.note(_say("silent", language), "silent")
+    heard = [*heard, *(past.said(text) or [silent])]
+    yield heard
+    return heard
+
+
+def _loaded(kit: Kit, history: History, language: Language) -> Iterator[History]:
+    for status in until_ready(kit.loading):
+        text = _say("still_loading", language, status=status.text.say(language))
+        yield [*history, past.note(text, "pending", pending=True)]
+
+
+def _awaited(now: Reply, language: Language) -> dict[str, Any]:
+    """What is told while there is no word of the reply."""
+    told = _say("in_line", language, ahead=now.ahead) if now.ahead else _say("listening", language)
+    return past.note(told, "pending", pending=True)
+
+
+def _notes(clips: Sequence[Clip], language: Language) -> list[dict[str, Any]]:
+    """What the person should know of the clips that were heard: long ones, damaged ones."""
+    return [
+        past.note(sentence, f"heard-{number}")
+        for number, sentence in enumerate(
+            text for clip in clips for text in _remarks(clip, language)
+        )
+    ]
+
+
+def _remarks(clip: Clip, language: Language) -> list[str]:
+    parts = [f"{clip.name}: {describe(clip).say(language)}"] if len(clip.windows()) > 1 else []
+    return parts + [warning.say(language) for warning in clip.warnings]
+
+
+def _say(key: str, language: Language, **values: object) -> str:
+    return Message(SENTENCES, key, **values).say(language)
