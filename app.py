@@ -8,7 +8,6 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from demo.settings import Settings, parse
@@ -21,7 +20,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     from demo.audio import Ear, Limits  # after the arguments: `--help` answers at once
-    from demo.checkpoint import load
     from demo.choosing import chosen
     from demo.engine import EngineError
     from demo.loading import Loading
@@ -34,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(str(error))
     print(choice.notice, file=sys.stderr)
     ear = Ear(Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls))
-    loading = Loading(partial(load, choice)).start()
-    if choice.zerogpu:  # whose launch must know the model and what runs it
+    loading = Loading(choice.build).start()
+    if choice.first:
         with suppress(EngineError):  # the page tells it
             loading.wait()
     page = build_page(loading, ear, settings, choice.notice)

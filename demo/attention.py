@@ -54,8 +54,8 @@ def attend(
     """
     rows, heads, new, width = query.shape
     count = key.shape[2]
-    plain = attention_mask is None or not attention_mask.is_floating_point()
-    if plain or rows > 1 or new < LEAST_NEW or count < LEAST_ALL:
+    few = rows > 1 or new < LEAST_NEW or count < LEAST_ALL
+    if few or attention_mask is None or not attention_mask.is_floating_point():
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **more
         )

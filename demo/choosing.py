@@ -1,12 +1,31 @@
-"""A host's settings -> which checkpoint answers and how; it knows the fields of both."""
+"""A host's settings -> which engine answers, how to build it, and why.
 
-from demo.checkpoint import Choice, choose
-from demo.engine import MB, Budgets
+It knows the fields of the settings and of what is built, and imports only the engine's own side:
+where servers answer, no torch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from demo.engine import MB, Budgets, Engine
+from demo.loading import Report
+from demo.messages import Message
 from demo.settings import Settings
 
 
-def chosen(settings: Settings) -> Choice:
-    """The checkpoint and the device that the settings ask for.
+@dataclass(frozen=True)
+class Chosen:
+    """An engine that was decided on and is not built yet."""
+
+    model: str  # as a person names it
+    notice: Message  # which model answers, why, and how to start the other
+    build: Callable[[Report], Engine]
+    first: bool = False  # whether it must be there before the page is: on ZeroGPU
+
+
+def chosen(settings: Settings) -> Chosen:
+    """The engine that the settings ask for.
 
     Raises:
         EngineError: a wish cannot be met.
@@ -17,7 +36,20 @@ def chosen(settings: Settings) -> Choice:
         settings.max_waiting,
         settings.max_per_user,
     )
-    return choose(
+    return (_remote if settings.engine == "openai" else _local)(settings, budgets)
+
+
+def _remote(settings: Settings, budgets: Budgets) -> Chosen:
+    from demo.connecting import Remote, connect, key_from
+
+    wanted = Remote(settings.model, settings.base_url, key_from(settings.api_key_env), budgets)
+    return Chosen(wanted.model, wanted.notice, partial(connect, wanted))
+
+
+def _local(settings: Settings, budgets: Budgets) -> Chosen:
+    from demo.checkpoint import choose, load
+
+    choice = choose(
         settings.model,
         settings.hub,
         settings.device,
@@ -28,3 +60,4 @@ def chosen(settings: Settings) -> Choice:
         compile=settings.compile,
         budgets=budgets,
     )
+    return Chosen(choice.model, choice.notice, partial(load, choice), choice.zerogpu)

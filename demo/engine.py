@@ -63,10 +63,10 @@ class EngineInfo:
 
     model: str  # as a person names it: "preview", "Qwen/Qwen2-Audio-7B-Instruct", a folder's name
     device: str  # "cuda (NVIDIA H100)", "cpu"
-    dtype: str  # "bfloat16", "float32"
-    context_tokens: int  # the longest prompt and reply together
+    dtype: str  # "bfloat16", "float32"; "" where a server does not tell
+    context_tokens: int  # the longest prompt and reply together; 0 where a server does not tell
     preview: bool  # the small preview checkpoint answers
-    defaults: Options  # the checkpoint's own generation defaults, every field but seed set
+    defaults: Options  # the checkpoint's own, every field but seed set; a server's are unknown
 
 
 MB = 10**6

@@ -20,6 +20,7 @@ PRINT_STEP = 0.05  # of a download, between two lines on the terminal
 SENTENCES: Sentences = {
     "starting": ("Starting …", "正在启动……"),
     "ready": ("{model} is ready, on {device} in {dtype}.", "{model} 已就绪（{device}，{dtype}）。"),
+    "ready_there": ("{model} is ready, on {device}.", "{model} 已就绪（{device}）。"),
     "memory": (
         "Memory: {weights} for the weights, up to {clips} for clips heard and {conversations} for "
         "conversations.",
@@ -109,9 +110,8 @@ class Loading:
         try:
             self._engine = engine = self._load(self.report)
             info = engine.info
-            text = Message(
-                SENTENCES, "ready", model=info.model, device=info.device, dtype=info.dtype
-            )
+            values = {"model": info.model, "device": info.device, "dtype": info.dtype}
+            text = Message(SENTENCES, "ready" if info.dtype else "ready_there", **values)
             self.report(Status("ready", 1.0, text))
             _tell_memory(engine.memory())
         except EngineError as error:

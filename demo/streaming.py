@@ -24,56 +24,28 @@ class StoppedError(Exception):
     """Raised inside a reply's making when its reader is gone."""
 
 
-class Reply:
-    """One reply on its way from the inference thread to one reader."""
+class Stream:
+    """Pieces of text on their way from a maker to one reader, each on a thread of its own."""
 
-    def __init__(
-        self, make: Callable[["Reply"], None], user: str = "", spare: bool = False
-    ) -> None:
-        self._make = make
-        self.user = user
-        self.spare = spare  # nobody reads it, and any other reply comes first
-        self.running = False
+    def __init__(self) -> None:
         self._pieces: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
-        self.stop = threading.Event()
-        self.begun = False  # whether its reader has had some of it
+        self.stop = threading.Event()  # the reader is gone
+        self.running = True  # whether the maker is at work, and the reader not in line any more
+        self.begun = False  # whether the reader has had some of it
 
     def emit(self, piece: str) -> None:
         if piece:
             self.begun = True
             self._pieces.put(piece)
 
-    def check(self) -> None:
-        """Raises `StoppedError` once the reader is gone."""
-        if self.stop.is_set():
-            raise StoppedError
-
-    def run(self) -> None:
-        """Makes the reply, on the calling thread; whatever happens, its reader comes to an end."""
-        self.running = True
-        try:
-            if not self.stop.is_set():
-                self._make(self)
-        except StoppedError:
-            self._pieces.put(None)
-        except Exception as error:  # handed to the reader, who raises it
-            self._pieces.put(error)
-        else:
-            self._pieces.put(None)
-
-    def again(self) -> "Reply":
-        """The same work, to be begun once more."""
-        return Reply(self._make, self.user, self.spare)
-
-    def fail(self, error: Exception) -> None:
-        """Ends the reply with `error`: now if it waits, else as soon as its making has ended."""
+    def end(self, error: Exception | None = None) -> None:
+        """There is no more, or what went wrong, for the reader to raise."""
         self._pieces.put(error)
-        self.stop.set()
 
-    def read(self, ahead: Callable[[], int]) -> Iterator[str]:
-        """The pieces as they come, "" while nothing is new; closing it stops the reply.
+    def read(self, ahead: Callable[[], int] = int) -> Iterator[str]:
+        """The pieces as they come, "" while nothing is new; closing it sets `stop`.
 
-        Until it is begun, `ahead` is asked how many come before it.
+        Until the maker is at work, `ahead` is asked how many come before it.
         """
         try:
             if place := ahead():
@@ -91,6 +63,46 @@ class Reply:
             return self._pieces.get(timeout=IN_LINE_SECONDS if in_line else POLL_SECONDS)
         except queue.Empty:
             return Waiting(ahead()) if in_line else ""
+
+
+class Reply(Stream):
+    """One reply on its way from the inference thread."""
+
+    def __init__(
+        self, make: Callable[["Reply"], None], user: str = "", spare: bool = False
+    ) -> None:
+        super().__init__()
+        self._make = make
+        self.user = user
+        self.spare = spare  # nobody reads it, and any other reply comes first
+        self.running = False
+
+    def check(self) -> None:
+        """Raises `StoppedError` once the reader is gone."""
+        if self.stop.is_set():
+            raise StoppedError
+
+    def run(self) -> None:
+        """Makes the reply, on the calling thread; whatever happens, its reader comes to an end."""
+        self.running = True
+        try:
+            if not self.stop.is_set():
+                self._make(self)
+        except StoppedError:
+            self.end()
+        except Exception as error:  # handed to the reader, who raises it
+            self.end(error)
+        else:
+            self.end()
+
+    def again(self) -> "Reply":
+        """The same work, to be begun once more."""
+        return Reply(self._make, self.user, self.spare)
+
+    def fail(self, error: Exception) -> None:
+        """Ends the reply with `error`: now if it waits, else as soon as its making has ended."""
+        self.end(error)
+        self.stop.set()
 
 
 class InferenceThread:

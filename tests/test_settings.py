@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.settings import PREFIX, Settings, build_parser, parse, table
+from demo.flags import PREFIX
+from demo.settings import Settings, build_parser, parse, table
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -16,16 +16,16 @@ from demo.batch.output import Output
 from demo.batch.rows import CAPTION, CHOICES, OWN, RAW, Row, question
 from demo.batch.score import Score, score
 from demo.batch.work import Done, Manner, work
-from demo.checkpoint import Choice, load
-from demo.choosing import chosen
+from demo.choosing import Chosen, chosen
 from demo.engine import Engine, Options
 from demo.loading import Status
 from demo.messages import UserError
 from demo.settings import Settings, add_flags, given
 from demo.ui.tasks import LANGUAGES, TASKS
 
-SHARED = ("model", "adapter", "hub", "device", "cpu_only", "dtype", "attention", "quantize",
-          "max_audio_minutes", "max_file_mb", "allow_private_urls")  # fmt: skip
+SHARED = ("engine", "base_url", "api_key_env", "model", "adapter", "hub", "device", "cpu_only",
+          "dtype", "attention", "quantize", "max_audio_minutes", "max_file_mb",
+          "allow_private_urls")  # fmt: skip
 STOPPED = 130  # the exit status after Ctrl-C
 SCORES = {"wer": "word error rate", "cer": "character error rate", "exact": "equal replies"}
 
@@ -127,7 +127,7 @@ def _run(wanted: argparse.Namespace, settings: Settings) -> int:
 
 
 def _answer(
-    output: Output, count: int, wanted: argparse.Namespace, settings: Settings, choice: Choice
+    output: Output, count: int, wanted: argparse.Namespace, settings: Settings, choice: Chosen
 ) -> None:
     """Answers the rows that are left, into the output and a progress bar."""
     print(choice.notice, file=sys.stderr)
@@ -149,12 +149,12 @@ def _problem(done: Done) -> str:
     return said if done.row.name in said else f"{done.row.name}: {said}"
 
 
-def _loaded(choice: Choice) -> Engine:
+def _loaded(choice: Chosen) -> Engine:
     def report(status: Status) -> None:
         if status.fraction in (None, 1.0):
             print(status.text, file=sys.stderr)
 
-    return load(choice, report)
+    return choice.build(report)
 
 
 def _manner(wanted: argparse.Namespace) -> Manner:

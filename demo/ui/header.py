@@ -65,7 +65,7 @@ def model_state(kit: Kit, status: Status, language: Language) -> str:
     if status.phase == "ready":
         info = kit.loading.wait().info
         name = escape(info.model)
-        where = escape(f"{info.device} · {info.dtype}")
+        where = escape(" · ".join(filter(None, (info.device, info.dtype))))
         return (
             f'<details class="model ready"><summary><span class="dot"></span><b>{name}</b>'
             f'<span class="where">{where}</span></summary><p>{notice}</p></details>'

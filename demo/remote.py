@@ -1,0 +1,204 @@
+"""The engine behind servers that speak OpenAI's chat API: vLLM first, and those that do alike.
+
+Each reply is a task of one event loop, which ends with its reader: cancelling it closes the
+connection, and the server stops. A request is tried again, on another server where there is one,
+as long as no word of its reply has come. This module imports no torch; which server is asked is
+`demo.servers`' matter, and what goes wrong is told by `demo.remote_errors`.
+"""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from httpx2 import HTTPError
+from openai import OpenAIError
+
+from demo.chat_api import messages, parameters
+from demo.engine import Answer, Budgets, Conversation, EngineInfo, Item, Options
+from demo.queueing import CrowdedError
+from demo.remote_errors import RemoteError, explained, host_of
+from demo.servers import Server, Servers
+from demo.streaming import Stream
+
+RETRY_SECONDS = 0.4  # before the second try, and twice as long before each after it
+BATCH_SIZE = 16  # of one batch at a time; a server answers them together
+
+
+class RemoteEngine:
+    """One model on one or more servers; `demo.connecting.connect` builds it."""
+
+    def __init__(self, servers: Servers, info: EngineInfo, budgets: Budgets | None = None) -> None:
+        self.info = info
+        self._servers = servers
+        self._budgets = budgets or Budgets()
+        self._asking: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="remote", daemon=True)
+        self._thread.start()
+        self._watching = self._begun(servers.watch())
+
+    def stream(
+        self,
+        conversation: Conversation,
+        windows: Sequence[np.ndarray],
+        options: Options,
+        user: str = "",
+    ) -> Iterator[str]:
+        if not conversation or conversation[-1]["role"] != "user":
+            raise RemoteError("nothing")
+        with self._counted(user):
+            request = {"messages": messages(conversation, windows), **parameters(options)}
+            stream = Stream()
+            task = self._begun(self._reply(request, stream, user))
+            try:
+                yield from stream.read()
+            finally:
+                task.cancel()
+
+    def batch(
+        self, items: Sequence[Item], options: Options, size: int | None = None, user: str = ""
+    ) -> Iterator[Answer | None]:
+        with self._counted(user):
+            stream: Stream = Stream()
+            done: list[Answer] = []
+            task = self._begun(self._batch(items, options, size or BATCH_SIZE, user, done, stream))
+            told = 0
+            try:
+                for _ in stream.read():
+                    yield from done[told:]
+                    told = len(done)
+                    yield None
+                yield from done[told:]
+            finally:
+                task.cancel()
+
+    def prepare(self, conversation: Conversation, windows: Sequence[np.ndarray]) -> None:
+        """Does nothing: what would be fed ahead would delay the replies of others there."""
+
+    def memory(self) -> None:
+        """Nothing is held on this machine."""
+
+    def close(self) -> None:
+        """Ends every request."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._ended(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _begun(self, work: Coroutine[Any, Any, None]) -> Any:
+        if self._loop.is_closed():
+            work.close()
+            raise RemoteError("closed")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _ended(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._servers.close()
+
+    @contextmanager
+    def _counted(self, user: str) -> Iterator[None]:
+        """A place among the requests that may be under way.
+
+        Raises:
+            CrowdedError: there is none.
+        """
+        with self._lock:
+            if user and self._asking[user] >= self._budgets.each:
+                raise CrowdedError("yours", limit=self._budgets.each)
+            if self._asking.total() >= self._budgets.waiting:
+                raise CrowdedError("full", limit=self._budgets.waiting)
+            self._asking[user] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asking[user] -= 1
+                self._asking += Counter()  # drops the users without any
+
+    async def _reply(self, request: dict[str, Any], stream: Stream, user: str) -> None:
+        try:
+            await self._tried(request, stream, user)
+        except asyncio.CancelledError:
+            stream.end(RemoteError("closed"))
+            raise
+        except RemoteError as error:
+            stream.end(error)
+        except Exception as error:  # at the task's edge: its reader must come to an end
+            stream.end(RemoteError("failed", error=type(error).__name__))
+        else:
+            stream.end()
+
+    async def _tried(self, request: dict[str, Any], stream: Stream, user: str) -> None:
+        """Asks one server after another until one gives the whole reply."""
+        failure = RemoteError("failed", error="no server")
+        for attempt, server in enumerate(self._servers.for_(user)):
+            if attempt:
+                await asyncio.sleep(RETRY_SECONDS * 2 ** (attempt - 1))
+            try:
+                if await self._asked(server, request, stream):
+                    return
+                failure = RemoteError("broke_off", server=host_of(server.url))
+            except (OpenAIError, HTTPError) as error:
+                failure = explained(error, server.url, self.info, stream.begun)
+            if failure.gone:
+                server.up = False
+            if failure.key == "reply_too_long" and request.pop("max_tokens", None):
+                continue  # without it the reply has all the room that is left
+            if stream.begun or not failure.again:
+                break
+        raise failure
+
+    async def _asked(self, server: Server, request: dict[str, Any], stream: Stream) -> bool:
+        """Whether the reply came to its end: a cut line may look like one."""
+        whole = False
+        coming = await server.client.chat.completions.create(
+            model=self.info.model, stream=True, **request
+        )
+        async with coming:
+            async for chunk in coming:
+                for choice in chunk.choices:
+                    stream.emit(choice.delta.content or "")
+                    whole = whole or choice.finish_reason is not None
+        return whole
+
+    async def _batch(
+        self,
+        items: Sequence[Item],
+        options: Options,
+        size: int,
+        user: str,
+        done: list[Answer],
+        stream: Stream,
+    ) -> None:
+        """Answers all of `items` into `done`, `size` at a time, and ends `stream`."""
+        room = asyncio.Semaphore(size)
+
+        async def answered(place: int, item: Item) -> None:
+            async with room:
+                done.append(await self._answer(place, item, options, f"{user} {place}"))
+
+        try:
+            await asyncio.gather(*(answered(place, item) for place, item in enumerate(items)))
+        finally:
+            stream.end()
+
+    async def _answer(self, place: int, item: Item, options: Options, user: str) -> Answer:
+        if isinstance(item.asked, str):
+            return Answer(place, error=RemoteError("no_raw"))
+        request = {"messages": messages(item.asked, item.windows), **parameters(options)}
+        stream = Stream()
+        await self._reply(request, stream, user)
+        try:
+            return Answer(place, "".join(stream.read()))
+        except RemoteError as error:
+            return Answer(place, error=error)

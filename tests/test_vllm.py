@@ -1,0 +1,193 @@
+"""The app in front of real vLLM servers on the CPU, which serve the preview checkpoint.
+
+They run in an environment of their own, whose Python the variable VLLM_PYTHON names.
+"""
+
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client, handle_file
+
+from demo.checkpoint import PREVIEW, choose, load
+from demo.connecting import Remote, connect
+from demo.conversation import from_history
+from demo.engine import Budgets, Engine, Options
+from demo.remote_errors import RemoteError
+from demo.ui.examples import CLIPS
+from tests.serving import free_port, serving
+from tests.test_local import CASES, noise, user
+
+PYTHON = os.environ.get("VLLM_PYTHON")
+pytestmark = [
+    pytest.mark.skipif(not PYTHON, reason="VLLM_PYTHON names no Python with vLLM"),
+    pytest.mark.timeout(600),
+]
+START_SECONDS = 400  # two at once, on two cores
+GREEDY = Options(max_new_tokens=48, temperature=0.0)
+LONG = Options(max_new_tokens=2000, temperature=2.0, top_p=1.0, top_k=0, repetition_penalty=1.0)
+CLIPS_AT_MOST = 24
+FLAGS = ["--dtype", "float32", "--max-model-len", "8192", "--enforce-eager", "--max-num-seqs", "16",
+         "--served-model-name", "preview", "--host", "127.0.0.1",
+         "--limit-mm-per-prompt", f'{{"audio": {CLIPS_AT_MOST}}}']  # fmt: skip
+ENVIRON = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+           "OMP_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Vllm:
+    """A running server."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/models", timeout=5):
+                return True
+        except OSError:
+            return False
+
+    @property
+    def running(self) -> float:
+        """How many requests it is at work on."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as page:
+            lines = page.read().decode().splitlines()
+        counts = [line for line in lines if line.startswith("vllm:num_requests_running{")]
+        return sum(float(line.rpartition(" ")[2]) for line in counts)
+
+    def kill(self) -> None:
+        """At once, with the processes that it has started."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def vllm(log_file: Path) -> Iterator[Vllm]:
+    port = free_port()
+    serve = [str(PYTHON), "-m", "vllm.entrypoints.openai.api_server", "--model", str(PREVIEW)]
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [*serve, *FLAGS, "--port", str(port)], env={**os.environ, **ENVIRON},
+            stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    server = Vllm(port, process)
+    try:
+        yield server
+    finally:
+        if process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Vllm, Vllm]]:
+    folder = tmp_path_factory.mktemp("vllm")
+    with vllm(folder / "one.log") as one, vllm(folder / "two.log") as two:
+        end = time.monotonic() + START_SECONDS
+        for server, log in ((one, "one.log"), (two, "two.log")):
+            while not server.answers:
+                told = (folder / log).read_text(encoding="utf-8", errors="replace")[-3000:]
+                assert server.process.poll() is None, told
+                assert time.monotonic() < end, told
+                time.sleep(1)
+        yield one, two
+
+
+@pytest.fixture
+def engine(two: tuple[Vllm, Vllm]) -> Iterator[Any]:
+    urls = tuple(server.url for server in two)
+    wanted = Remote("preview", urls, "none", Budgets(waiting=100))
+    with closing(connect(wanted, lambda status: None)) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[Engine]:
+    choice = choose("preview", device="cpu", dtype="float32")
+    with closing(load(choice, lambda status: None)) as engine:
+        yield engine
+
+
+def said(engine: Engine, case: str, options: Options = GREEDY, who: str = "") -> str:
+    return "".join(engine.stream(*CASES[case], options, who))
+
+
+@pytest.mark.parametrize("penalty", [1.0, None])
+@pytest.mark.parametrize("case", CASES)
+def test_a_greedy_reply_is_the_local_engines(
+    engine: Engine, local: Engine, case: str, penalty: float | None
+):
+    options = Options(max_new_tokens=48, temperature=0.0, repetition_penalty=penalty)
+    assert said(engine, case, options) == said(local, case, options)
+
+
+def test_sixteen_at_once_get_each_their_own_reply(engine: Engine, local: Engine):
+    cases = (list(CASES) * 3)[:16]
+    with ThreadPoolExecutor(16) as pool:
+        asked = [pool.submit(said, engine, case, GREEDY, str(n)) for n, case in enumerate(cases)]
+        replies = [future.result() for future in asked]
+    expected = {case: said(local, case) for case in CASES}
+    assert replies == [expected[case] for case in cases]
+
+
+def test_stop_ends_the_request_on_the_server(engine: Any, two: tuple[Vllm, Vllm]):
+    reply = engine.stream(*CASES["analysis"], LONG)
+    while not next(reply):
+        pass
+    assert sum(server.running for server in two) == 1
+    reply.close()
+    end = time.monotonic() + 5
+    while sum(server.running for server in two):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_what_the_server_refuses_is_a_clear_sentence(engine: Engine):
+    crowded = from_history([user(*["a.wav"] * 30)])
+    with pytest.raises(RemoteError, match=f"takes {CLIPS_AT_MOST} clips"):
+        list(engine.stream(crowded, [noise(0.5)] * 30, GREEDY))
+    with pytest.raises(RemoteError, match="takes 8192 tokens"):
+        list(engine.stream(from_history([user("long " * 9000)]), [], GREEDY))
+    longest = Options(max_new_tokens=9000, temperature=0.0)
+    assert "".join(engine.stream(*CASES["analysis"], longest)) == said(engine, "analysis")
+
+
+def test_the_whole_app_answers_from_the_server(two: tuple[Vllm, Vllm], tmp_path: Path):
+    flags = ["--engine", "openai", "--base-url", two[1].url, "--model", "preview"]
+    message = {"text": "What is that sound?", "files": [handle_file(CLIPS / "glass-breaking.flac")]}
+    with serving(tmp_path / "app.log", *flags) as app:
+        client = Client(app.url, verbose=False)
+        reply = client.predict(message, temperature=0, api_name="/chat")
+    assert reply[0] if isinstance(reply, tuple) else reply == "I hear glass breaking."
+
+
+def test_the_other_server_takes_over_where_one_is_killed(
+    engine: Any, two: tuple[Vllm, Vllm], local: Engine
+):
+    """The last test here: one of the two is gone after it."""
+    first, second = two
+    users = [f"user {number}" for number in range(16)]
+    its = [who for who in users if next(engine._servers.for_(who)).url == first.url]
+    reply = engine.stream(*CASES["analysis"], LONG, its[0])
+    while not next(reply):
+        pass
+    first.kill()
+    with pytest.raises(RemoteError, match="in the middle of this reply"):
+        list(reply)
+    expected = said(local, "voice")
+    assert [said(engine, "voice", GREEDY, who) for who in [its[0], *users]] == [expected] * 17
+    assert second.process.poll() is None
