@@ -5,26 +5,36 @@ of what they do inside.
 """
 
 import logging
+import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 from demo.settings import Settings, parse
 
+if TYPE_CHECKING:
+    from demo.loading import Loading
+
 STEPS_AT_ONCE = 40  # of handlers, beside one for each request that waits in line
+WAKE_SECONDS = 0.5
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve the page until it is stopped; the engine loads meanwhile."""
     settings = parse(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("demo.requests").setLevel(logging.INFO)
     from demo.audio import Ear, Limits  # after the arguments: `--help` answers at once
     from demo.choosing import chosen
     from demo.engine import EngineError
+    from demo.health import routes
     from demo.loading import Loading
     from demo.ui.look import launch_options
     from demo.ui.page import build_page
+    from demo.watching import Watch
 
     try:
         choice = chosen(settings)
@@ -36,13 +46,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     if choice.first:
         with suppress(EngineError):  # the page tells it
             loading.wait()
-    page = build_page(loading, ear, settings, choice.notice)
+    watch, ending = Watch(loading.engine), Event()
+    page = build_page(loading, ear, settings, choice.notice, watch)
+    own = {"routes": routes(loading, watch, ending, settings.auth or ())}
     try:
-        page.queue().launch(**launch_options(settings), **_serving(settings))
+        page.queue().launch(**launch_options(settings), **_serving(settings), app_kwargs=own)
+        _serve(loading, ending, settings.grace_seconds)
     except OSError as error:  # the port is taken, the certificate is not there
         sys.exit(str(error))
     finally:
         loading.close()
+        page.close(verbose=False)
+
+
+def _serve(loading: "Loading", ending: Event, grace: float) -> None:
+    """Until the process is asked to end; replies that are being made get `grace` seconds more."""
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    with suppress(KeyboardInterrupt):
+        while not ending.wait(WAKE_SECONDS):  # a signal is seen between two waits
+            pass
+        last = time.monotonic() + grace
+        while time.monotonic() < last and (engine := loading.engine()):
+            load = engine.load()
+            if not load.waiting and not load.running:
+                break
+            time.sleep(WAKE_SECONDS)
+    loading.close()  # tells the replies that are left
+    time.sleep(2 * WAKE_SECONDS)
 
 
 def _serving(settings: Settings) -> dict[str, Any]:
@@ -58,6 +88,7 @@ def _serving(settings: Settings) -> dict[str, Any]:
         "ssl_keyfile": settings.ssl_keyfile,
         "ssl_verify": not settings.ssl_certfile,  # a host's own certificate may be self-signed
         "mcp_server": settings.mcp,
+        "prevent_thread_lock": True,
         "max_threads": STEPS_AT_ONCE + settings.max_waiting,
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 from playwright.sync_api import Browser
 
 from demo.audio import Ear
-from demo.engine import Conversation, Memory, Options
+from demo.engine import Conversation, Load, Memory, Options
 from demo.loading import Loading
 from demo.local import LocalEngine
 from demo.messages import Message
@@ -52,6 +52,9 @@ class Timed:
 
     def memory(self) -> Memory:
         return self.engine.memory()
+
+    def load(self) -> Load:
+        return self.engine.load()
 
     def close(self) -> None:
         self.engine.close()

@@ -95,6 +95,18 @@ class Memory:
     budgets: Budgets
 
 
+@dataclass(frozen=True)
+class Load:
+    """What an engine has to do now, and since its start what it had not to do again."""
+
+    waiting: int  # requests
+    running: int
+    tokens_kept: int = 0  # of prompts, from earlier turns
+    tokens_fed: int = 0
+    clips_kept: int = 0  # windows
+    clips_heard: int = 0
+
+
 class Engine(Protocol):
     info: EngineInfo
 
@@ -124,6 +136,8 @@ class Engine(Protocol):
     def memory(self) -> Memory | None:
         """What the engine holds on this machine; None where it runs on another."""
         ...
+
+    def load(self) -> Load: ...
 
     def close(self) -> None: ...
 

@@ -94,6 +94,10 @@ class Loading:
             raise LoadingError("still_loading", state=self._status.text)
         return self._engine
 
+    def engine(self) -> Engine | None:
+        """The engine, if it is there by now."""
+        return self._engine
+
     def report(self, status: Status) -> None:
         """Keeps `status` for the page, and prints it where the terminal has not read it yet."""
         self._status = status

@@ -29,6 +29,7 @@ from demo.engine import (
     EngineError,
     EngineInfo,
     Item,
+    Load,
     Memory,
     Options,
 )
@@ -40,7 +41,6 @@ from demo.stores import Prefix
 from demo.streaming import InferenceThread, Reply, StoppedError
 
 log = logging.getLogger(__name__)
-
 
 Tell = Callable[[list[str]], None]
 
@@ -58,8 +58,7 @@ class LocalEngine:
     ) -> None:
         self.info = info
         self._model: Any = model  # its own type does not bind its generate()
-        self._processor = processor
-        self._tokenizer: Any = processor.tokenizer
+        self._processor, self._tokenizer = processor, processor.tokenizer
         self._base = model.generation_config
         self._preparing = threading.Lock()  # fast tokenizers refuse two threads at once
         self._audio_id: int = model.config.audio_token_id
@@ -72,8 +71,7 @@ class LocalEngine:
         self._weights = sum(map(stored_bytes, [*model.parameters(), *model.buffers()]))
 
     @property
-    def idle(self) -> threading.Event:
-        """Set while no reply is being made or waits."""
+    def idle(self) -> threading.Event:  # set while no reply is being made or waits
         return self._thread.idle
 
     def stream(
@@ -126,6 +124,10 @@ class LocalEngine:
     def memory(self) -> Memory:
         clips, prefixes = self._prefiller.clips, self._prefiller.prefixes
         return Memory(self._weights, clips.bytes, prefixes.bytes, self._budgets)
+
+    def load(self) -> Load:
+        own = self._prefiller
+        return Load(*self._thread.load(), own.kept, own.fed, own.recalled, own.heard)
 
     def twin(self) -> "LocalEngine":
         """Another engine over the same model, for a forked process: threads are not forked."""

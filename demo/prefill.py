@@ -66,6 +66,7 @@ class Prefiller:
         self._extractor = extractor
         self.clips = ClipStore(budgets.clips)
         self.prefixes = PrefixStore(budgets.conversations)
+        self.kept = self.fed = self.recalled = self.heard = 0  # tokens, tokens, clips, clips
 
     @torch.inference_mode()
     def fill(self, prompt: Prompt, check: Callable[[], None], tail: int = 1) -> Prefix:
@@ -75,6 +76,7 @@ class Prefiller:
         back to the store then, and a cache whose feeding broke off is dropped.
         """
         entry = self.prefixes.take(prompt.keys)
+        self.kept += len(entry.keys)
         sounds: dict[str, torch.Tensor] = {}
         end = len(prompt.ids) - tail
         try:
@@ -83,6 +85,7 @@ class Prefiller:
                 stop = min(start + CHUNK_TOKENS, end)
                 self._feed(prompt, sounds, entry, start, stop)
                 entry.keys.extend(prompt.keys[start:stop])
+                self.fed += stop - start
         except Exception:
             self.keep(entry, entry.keys)
             raise
@@ -125,7 +128,9 @@ class Prefiller:
 
     def _sound(self, digest: str, window: np.ndarray) -> torch.Tensor:
         kept = self.clips.get(digest)
+        self.recalled += kept is not None
         if kept is None:
+            self.heard += 1
             mel, frames = log_mel(self._extractor, window)
             kept = embed(self._model, mel, frames)
             self.clips.put(digest, kept)

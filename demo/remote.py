@@ -18,7 +18,7 @@ from httpx2 import HTTPError
 from openai import OpenAIError
 
 from demo.chat_api import messages, parameters
-from demo.engine import Answer, Budgets, Conversation, EngineInfo, Item, Options
+from demo.engine import Answer, Budgets, Conversation, EngineInfo, Item, Load, Options
 from demo.queueing import CrowdedError
 from demo.remote_errors import RemoteError, explained, host_of
 from demo.servers import Server, Servers
@@ -82,6 +82,10 @@ class RemoteEngine:
 
     def memory(self) -> None:
         """Nothing is held on this machine."""
+
+    def load(self) -> Load:
+        with self._lock:
+            return Load(0, self._asking.total())
 
     def close(self) -> None:
         """Ends every request."""

@@ -141,6 +141,12 @@ class Settings:
         "requests of one user at a time: of a login, else of an open page",
         type=int,
     )
+    grace_seconds: float = flag(
+        20.0,
+        "--grace-seconds",
+        "for the replies that are being made, when the process is asked to end (SIGTERM)",
+        type=positive,
+    )
     mcp: bool = flag(False, "--mcp", "serve the API as MCP tools too")
 
 

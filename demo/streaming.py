@@ -148,6 +148,12 @@ class InferenceThread:
             with self._changed:
                 self._waiting.leave(reply)
 
+    def load(self) -> tuple[int, int]:
+        """How many replies wait, and how many are being made: one or none."""
+        with self._changed:
+            running = self._running
+            return len(self._waiting), int(bool(running) and not running.spare)
+
     def prepare(self, work: Callable[[Reply], None]) -> None:
         """Queues work that nobody waits for; what interrupts it lets it go on afterwards."""
         with self._opened():

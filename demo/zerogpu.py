@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from demo.engine import Conversation, EngineError, Memory, Options
+from demo.engine import Conversation, EngineError, Load, Memory, Options
 from demo.local import LocalEngine
 from demo.streaming import IN_LINE_SECONDS
 
@@ -79,6 +79,9 @@ class ForkingEngine:
 
     def memory(self) -> Memory:
         return self._engine.memory()
+
+    def load(self) -> Load:
+        return self._engine.load()
 
     def close(self) -> None:
         self._engine.close()

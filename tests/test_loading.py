@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from demo.engine import Conversation, EngineError, EngineInfo, Options
+from demo.engine import Conversation, EngineError, EngineInfo, Load, Options
 from demo.loading import SENTENCES, Loading, LoadingError, Report, Status
 from demo.messages import Message
 
@@ -33,6 +33,9 @@ class Echo:
     def prepare(self, conversation: Any, windows: Any) -> None: ...
 
     def memory(self) -> None: ...
+
+    def load(self) -> Load:
+        return Load(0, 0)
 
     def close(self) -> None:
         self.closed = True

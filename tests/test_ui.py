@@ -14,7 +14,7 @@ from gradio.utils import get_upload_folder
 
 from demo.audio import Ear
 from demo.conversation import from_history
-from demo.engine import EngineInfo, Options
+from demo.engine import EngineInfo, Load, Options
 from demo.loading import Loading
 from demo.messages import Message
 from demo.settings import Settings
@@ -53,6 +53,9 @@ class Parrot:
     def prepare(self, conversation: Any, windows: Any) -> None: ...
 
     def memory(self) -> None: ...
+
+    def load(self) -> Load:
+        return Load(0, 0)
 
     def close(self) -> None: ...
 

@@ -1,6 +1,6 @@
 """What the page's handlers are handed: the engine on its way, the ear, the host's settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import gradio as gr
 
@@ -10,6 +10,7 @@ from demo.messages import Language, Message
 from demo.settings import Settings
 from demo.ui.strings import SENTENCES, language_for
 from demo.ui.turn import Desk
+from demo.watching import Watch
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,11 @@ class Kit:
     ear: Ear
     settings: Settings
     notice: Message  # which model answers, why, and how to start the other
+    watch: Watch = field(default_factory=Watch)
 
     def desk(self, request: gr.Request | None) -> Desk:
         """Where a visitor's turns are answered, once the engine is there."""
-        return Desk(self.loading.wait(), self.ear, user_of(request))
+        return Desk(self.loading.wait(), self.ear, user_of(request), self.watch)
 
     def language(self, request: gr.Request | None) -> Language:
         return language_for(request, self.settings)

@@ -16,14 +16,17 @@ from demo.ui.panel import build_panel, tell_memory
 from demo.ui.parts import kept_state
 from demo.ui.strings import label
 from demo.ui.voice import build_voice
+from demo.watching import Watch
 
 CLIPS_KEPT_SECONDS = 24 * 3600
 CLEAN_EVERY_SECONDS = 3600
 
 
-def build_page(loading: Loading, ear: Ear, settings: Settings, notice: Message) -> gr.Blocks:
+def build_page(
+    loading: Loading, ear: Ear, settings: Settings, notice: Message, watch: Watch | None = None
+) -> gr.Blocks:
     """The whole page, ready for `launch`; it opens before the engine is there."""
-    kit = Kit(loading, ear, settings, notice)
+    kit = Kit(loading, ear, settings, notice, watch or Watch())
     with gr.Blocks(
         title="Qwen2-Audio",
         analytics_enabled=False,

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from demo.audio import Clip, describe
+from demo.engine import EngineError
 from demo.messages import Language, Message, UserError
 from demo.ui import history as past
 from demo.ui.history import History
@@ -17,6 +18,7 @@ from demo.ui.kit import Kit
 from demo.ui.panel import chosen
 from demo.ui.strings import SENTENCES
 from demo.ui.turn import Reply, paced, reply, until_ready
+from demo.watching import request_id
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +39,14 @@ def replies(
         for turn in [[], *script]:
             history = [*history, *turn]
             history = yield from _replied(kit, history, request, fields)
-    except UserError as error:
+    except EngineError as error:
+        yield [*history, past.note(_numbered(error.say(language), error, language), "error")]
+    except UserError as error:  # a clip or an option: nothing that the host could look up
         yield [*history, past.note(error.say(language), "error")]
-    except Exception:  # at the page's edge: after an error of ours the entry is given back
-        log.exception("a reply failed")
-        yield [*history, past.note(_say("failed", language), "error")]
+    except Exception as error:  # at the page's edge: after an error of ours the entry is given back
+        log.exception("request %s failed", request_id(error))
+        text = _numbered(_say("failed", language), error, language)
+        yield [*history, past.note(text, "error")]
 
 
 def _replied(
@@ -87,6 +92,12 @@ def _notes(clips: Sequence[Clip], language: Language) -> list[dict[str, Any]]:
 def _remarks(clip: Clip, language: Language) -> list[str]:
     parts = [f"{clip.name}: {describe(clip).say(language)}"] if len(clip.windows()) > 1 else []
     return parts + [warning.say(language) for warning in clip.warnings]
+
+
+def _numbered(text: str, error: Exception, language: Language) -> str:
+    """With the id by which the host finds the request in the log."""
+    found = request_id(error)
+    return f"{text} {_say('request', language, id=found)}" if found else text
 
 
 def _say(key: str, language: Language, **values: object) -> str:

@@ -33,6 +33,7 @@ SENTENCES: Sentences = {
         "The model is not ready yet; your turn waits for it. {status}",
         "模型尚未就绪，您的消息会等它就绪后再处理。{status}",
     ),
+    "request": ("(request {id})", "（请求 {id}）"),
     "listening": ("Listening and thinking…", "正在聆听和思考……"),
     "stopped": ("Stopped before the first word.", "在给出第一个字之前已停止。"),
     "silent": ("The model had nothing to say to that.", "模型对此没有作出回复。"),

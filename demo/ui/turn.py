@@ -6,13 +6,15 @@ asks the engine, and ends the engine's work when its reader goes away.
 
 import time
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from demo.audio import Clip, Ear
 from demo.conversation import from_history, with_windows
 from demo.engine import Conversation, Engine, Options, Waiting
 from demo.ui.history import History, answered_only
+from demo.watching import Watch
 
 if TYPE_CHECKING:
     from demo.loading import Loading, Status
@@ -37,6 +39,7 @@ class Desk:
     engine: Engine
     ear: Ear
     user: str = ""
+    watch: Watch = field(default_factory=Watch)
 
 
 def reply(history: History, system: str | None, options: Options, desk: Desk) -> Iterator[Reply]:
@@ -64,16 +67,18 @@ def answer(conversation: Conversation, options: Options, desk: Desk) -> Generato
     Raises:
         UserError: a clip cannot be heard, or the engine cannot answer.
     """
-    heard, windows, clips = with_windows(conversation, desk.ear.hear)
-    pieces = cast(Generator[str], desk.engine.stream(heard, windows, options, desk.user))
-    text = ""
-    try:
-        for piece in pieces:
-            text += piece
-            ahead = piece.ahead if isinstance(piece, Waiting) else 0
-            yield Reply(text, tuple(clips), ahead)
-    finally:
-        pieces.close()
+    with desk.watch.request() as seen:
+        heard, windows, clips = with_windows(conversation, desk.ear.hear)
+        seen.clips, seen.sound = len(clips), sum(clip.seconds for clip in clips)
+        stream = desk.engine.stream(heard, windows, options, desk.user)
+        text = ""
+        with closing(cast(Generator[str], stream)) as pieces:
+            for piece in pieces:
+                if piece:
+                    seen.piece()
+                text += piece
+                ahead = piece.ahead if isinstance(piece, Waiting) else 0
+                yield Reply(text, tuple(clips), ahead)
 
 
 def paced(replies: Iterable[Reply], per_second: float = UPDATES_PER_SECOND) -> Iterator[Reply]:

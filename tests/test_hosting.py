@@ -1,0 +1,171 @@
+"""What a host relies on: health, numbers, a log without content, an orderly end."""
+
+import logging
+import re
+import time
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+from gradio_client import Client, handle_file
+
+from demo.engine import Waiting
+from demo.messages import UserError
+from demo.refusals import LocalError
+from demo.watching import Watch, request_id
+from tests.conftest import CLIPS
+from tests.openai_server import endless, talking
+from tests.serving import Served, serving
+
+GLASS = {"text": "What is that sound?", "files": [handle_file(CLIPS / "glass-breaking.flac")]}
+
+
+def asked(url: str, **headers: str) -> tuple[int, str]:
+    """The status and the body of a page."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as it:
+            return it.status, it.read().decode()
+    except HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def number(text: str, name: str) -> float:
+    """One number of Prometheus' text."""
+    (line,) = (line for line in text.splitlines() if line.startswith(f"{name} "))
+    return float(line.rpartition(" ")[2])
+
+
+# The watch.
+
+
+def test_a_request_is_counted_by_how_it_ended(caplog: pytest.LogCaptureFixture):
+    watch = Watch()
+    with caplog.at_level(logging.INFO, "demo.requests"):
+        with watch.request() as seen:
+            seen.piece()
+            seen.piece()
+        with pytest.raises(LocalError) as raised, watch.request():
+            raise LocalError("nothing")
+        with suppress(GeneratorExit), watch.request():
+            raise GeneratorExit
+    text = watch.numbers().decode()
+    for outcome in ("done", "nothing", "stopped"):
+        assert number(text, f'demo_requests_total{{outcome="{outcome}"}}') == 1
+    assert number(text, "demo_first_word_seconds_count") == 1
+    ids = [re.search(r"id=(\w+)", line) for line in caplog.messages]
+    assert [found and found[1] for found in ids][1] == request_id(raised.value)
+
+
+def test_an_error_from_elsewhere_has_no_id():
+    assert request_id(UserError.__new__(UserError)) == ""
+    assert Waiting(3) == ""
+
+
+# The app.
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("hosted")
+    with serving(folder / "log", "--model", "preview", "--dtype", "float32") as app:
+        yield app
+
+
+def test_a_ready_app_says_so(served: Served):
+    assert asked(f"{served.url}/healthz") == (200, "ok\n")
+    assert asked(f"{served.url}/readyz") == (200, "ready\n")
+
+
+def test_the_numbers_tell_of_requests_and_of_what_was_kept(served: Served):
+    client = Client(served.url, verbose=False)
+    for _ in range(2):
+        client.predict(GLASS, max_new_tokens=8, temperature=0, api_name="/chat")
+    status, text = asked(f"{served.url}/metrics")
+    assert status == 200
+    assert number(text, 'demo_requests_total{outcome="done"}') >= 2
+    assert number(text, "demo_first_word_seconds_count") >= 2
+    assert number(text, "demo_running") == number(text, "demo_waiting") == 0
+    assert number(text, 'demo_clips{from="kept"}') + number(text, 'demo_clips{from="heard"}') >= 1
+    assert number(text, 'demo_prompt_tokens{from="kept"}') > 0
+    assert number(text, 'demo_bytes{what="weights"}') > 10e6
+
+
+def test_a_request_is_one_line_without_content(served: Served):
+    client = Client(served.url, verbose=False)
+    secret = {"text": "A secret question", "files": [handle_file(CLIPS / "woman-visit.flac")]}
+    before = len(lines(served))
+    client.predict(secret, max_new_tokens=4, temperature=0, api_name="/chat")
+    (line,) = lines(served)[before:]
+    assert re.search(r"id=\w{8} clips=1 sound=\d+\.\ds first=.*pieces=\d+ outcome=done", line)
+    assert "secret" not in served.log
+    assert "woman-visit" not in served.log
+
+
+def lines(served: Served) -> list[str]:
+    return [line for line in served.log.splitlines() if "demo.requests" in line]
+
+
+def test_the_numbers_are_for_accounts_where_there_are_accounts(tmp_path: Path):
+    with talking() as model:
+        flags = ["--engine", "openai", "--base-url", model.url, "--auth", "me:secret"]
+        with serving(tmp_path / "log", *flags) as app:
+            assert asked(f"{app.url}/healthz")[0] == 200
+            assert asked(f"{app.url}/metrics")[0] == 401
+            for given, status in (("me:secret", 200), ("me:wrong", 401)):
+                header = {"Authorization": f"Basic {b64encode(given.encode()).decode()}"}
+                assert asked(f"{app.url}/metrics", **header)[0] == status
+            assert asked(f"{app.url}/metrics", Authorization="Basic ???")[0] == 401
+
+
+def test_an_app_that_waits_for_its_model_is_healthy_and_not_ready(tmp_path: Path):
+    flags = ["--engine", "openai", "--base-url", "http://127.0.0.1:9/v1"]
+    with serving(tmp_path / "log", *flags, ready=False) as app:
+        assert asked(f"{app.url}/healthz")[0] == 200
+        assert asked(f"{app.url}/readyz") == (503, "load\n")
+
+
+def streamed(client: Client) -> Any:
+    """A request whose reply has begun."""
+    job = client.submit({"text": "Go on.", "files": []}, api_name="/chat")
+    while not any(output[0] if isinstance(output, tuple) else output for output in job.outputs()):
+        time.sleep(0.05)
+    return job
+
+
+def test_a_reply_is_finished_when_the_app_is_asked_to_end(tmp_path: Path):
+    def slowly(visit: Any) -> None:
+        visit.begin()
+        for word in ("one ", "two ", "three"):
+            visit.say(word)
+            time.sleep(1)
+        visit.conclude()
+
+    with talking(slowly) as model:
+        flags = ["--engine", "openai", "--base-url", model.url]
+        with serving(tmp_path / "log", *flags) as app:
+            job = streamed(Client(app.url, verbose=False))
+            app.process.terminate()
+            reply = job.result(timeout=20)
+            assert (reply[0] if isinstance(reply, tuple) else reply) == "one two three"
+            assert app.process.wait(20) == 0
+
+
+def test_a_reply_without_an_end_is_told_that_the_app_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DEMO_GRACE_SECONDS", "1")
+    with talking(endless) as model:
+        flags = ["--engine", "openai", "--base-url", model.url]
+        with serving(tmp_path / "log", *flags) as app:
+            job = streamed(Client(app.url, verbose=False))
+            app.process.terminate()
+            with pytest.raises(Exception, match="shut down"):
+                job.result(timeout=20)
+            assert app.process.wait(20) == 0
+            assert model.left.wait(5)
