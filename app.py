@@ -13,6 +13,7 @@ from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from demo.exposure import warnings
 from demo.settings import Settings, parse
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("demo.requests").setLevel(logging.INFO)
-    from demo.audio import Ear, Limits  # after the arguments: `--help` answers at once
+    from demo.audio import Ear, Limits, Sandbox  # after the arguments: `--help` answers at once
     from demo.choosing import chosen
     from demo.engine import EngineError
     from demo.health import routes
@@ -41,7 +42,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     except EngineError as error:
         sys.exit(str(error))
     print(choice.notice, file=sys.stderr)
-    ear = Ear(Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls))
+    for warning in warnings(settings, sys.argv[1:] if argv is None else argv):
+        print(warning, file=sys.stderr)
+    sandbox = Sandbox()
+    ear = Ear(
+        Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls),
+        sandbox=sandbox,
+    )
     loading = Loading(choice.build).start()
     if choice.first:
         with suppress(EngineError):  # the page tells it
@@ -57,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     finally:
         loading.close()
         page.close(verbose=False)
+        sandbox.close()
 
 
 def _serve(loading: "Loading", ending: Event, grace: float) -> None:

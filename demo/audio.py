@@ -22,9 +22,10 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
-from demo.hearing.decode import MIN_SECONDS, Sound, decode
+from demo.hearing.decode import MIN_SECONDS, Sound
 from demo.hearing.fetch import fetch, is_url, name_of_url
 from demo.hearing.rules import MEGABYTE, SENTENCES, UNNAMED, AudioError, Limits, clock, shown_name
+from demo.hearing.sandbox import Decode, Sandbox, decode_source
 from demo.hearing.windows import SAMPLE_RATE, WINDOW_SECONDS, split
 from demo.messages import Message
 
@@ -37,6 +38,7 @@ __all__ = [
     "Clip",
     "Ear",
     "Limits",
+    "Sandbox",
     "describe",
 ]
 
@@ -72,11 +74,18 @@ def describe(clip: Clip) -> Message:
 class Ear:
     """Hears files, URLs and bytes; each content is decoded once while it is in the cache.
 
-    May be used from many threads. `cache_mb` bounds the samples kept.
+    May be used from many threads. `cache_mb` bounds the samples kept. With a `sandbox` no file
+    is decoded in this process.
     """
 
-    def __init__(self, limits: Limits | None = None, cache_mb: float = CACHE_MB) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        cache_mb: float = CACHE_MB,
+        sandbox: Sandbox | None = None,
+    ) -> None:
         self.limits = limits or Limits()
+        self._decode: Decode = sandbox.decode if sandbox else decode_source
         self._cache = _Cache(int(cache_mb * MEGABYTE))
 
     def hear(self, source: str | Path | bytes, name: str | None = None) -> Clip:
@@ -92,8 +101,7 @@ class Ear:
             content = _digest(file)
             heard = self._cache.get(content)
             if heard is None:
-                file.seek(0)
-                sound = decode(file, shown, self.limits)
+                sound = self._decode(_whole(source, file), shown, self.limits)
                 sound.samples.setflags(write=False)
                 heard = _Heard(sound, blake2b(sound.samples.data, digest_size=16).hexdigest())
                 self._cache.put(content, heard)
@@ -132,6 +140,18 @@ class _Cache:
             while self._bytes > self._max_bytes:
                 _, oldest = self._heard.popitem(last=False)
                 self._bytes -= oldest.sound.samples.nbytes
+
+
+def _whole(source: str | Path | bytes, file: BinaryIO) -> Path | bytes:
+    """What can be handed to another process: a path where it is one, else all bytes."""
+    match source:
+        case bytes():
+            return source
+        case str() if source.startswith("data:") or is_url(source):
+            file.seek(0)
+            return file.read()
+        case _:
+            return Path(source)
 
 
 def _digest(file: BinaryIO) -> bytes:

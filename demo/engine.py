@@ -22,14 +22,6 @@ class EngineError(UserError):
 
     sentences: ClassVar[Sentences] = {}
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Lets the error cross from the process where the reply is made (ZeroGPU forks one)."""
-        return _rebuilt, (type(self), self.key, self.message.values)
-
-
-def _rebuilt(kind: type[EngineError], key: str, values: dict[str, object]) -> EngineError:
-    return kind(key, **values)
-
 
 @dataclass(frozen=True)
 class Options:

@@ -12,7 +12,7 @@ The exceptions' tree::
       EngineError        (demo.engine)        a reply cannot be made
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 Language = Literal["en", "zh"]
 Sentences = dict[str, tuple[str, str]]
@@ -60,6 +60,10 @@ class UserError(Exception):
         self.message = Message(self.sentences, key, **values)
         super().__init__(str(self.message))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Lets the error cross from a process in which a file is read or a reply is made."""
+        return _rebuilt, (type(self), self.key, self.message.values)
+
     @property
     def key(self) -> str:
         return self.message.key
@@ -67,3 +71,7 @@ class UserError(Exception):
     def say(self, language: Language = "en") -> str:
         """The sentence in `language`."""
         return self.message.say(language)
+
+
+def _rebuilt(kind: type[UserError], key: str, values: dict[str, object]) -> UserError:
+    return kind(key, **values)

@@ -45,13 +45,18 @@ class Watch:
     def __init__(self, engine: Callable[[], Engine | None] = lambda: None) -> None:
         self._engine = engine
         self._registry = CollectorRegistry()
-        own = {"registry": self._registry}
-        self._ended = Counter("demo_requests", "Requests by how they ended", ["outcome"], **own)
+        registry = self._registry
+        self._ended = Counter(
+            "demo_requests", "Requests by how they ended", ["outcome"], registry=registry
+        )
         self._first = Histogram(
-            "demo_first_word_seconds", "From a request to its first word", buckets=SECONDS, **own
+            "demo_first_word_seconds",
+            "From a request to its first word",
+            buckets=SECONDS,
+            registry=registry,
         )
         self._rate = Histogram(
-            "demo_tokens_per_second", "Of a reply after its first", buckets=RATES, **own
+            "demo_tokens_per_second", "Of a reply after its first", buckets=RATES, registry=registry
         )
         self._registry.register(self)  # for what the engine itself tells
 

@@ -231,7 +231,7 @@ def test_an_engine_without_batches_answers_one_after_another(
     class Plain:
         def __init__(self, inner: LocalEngine) -> None:
             self.info, self.stream, self.prepare = inner.info, inner.stream, inner.prepare
-            self.memory, self.close = inner.memory, inner.close
+            self.memory, self.load, self.close = inner.memory, inner.load, inner.close
 
     plain = Plain(engine)
     assert not isinstance(plain, BatchEngine)

@@ -5,24 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import batch, conversation, decode
+from benchmarks import batch, conversation, decode, load
 from tests.serving import ROOT
 
 
 def test_both_ways_give_the_same_tokens(tmp_path: Path, capsys):
     drawn = tmp_path / "plot.png"
-    flags = [
-        "--shape",
-        "tiny",
-        "--turns",
-        "3",
-        "--seconds",
-        "1",
-        "--tokens",
-        "4",
-        "--device",
-        "cpu",
-    ]
+    flags = ["--shape", "tiny", "--turns", "2", "--seconds", "1", "--tokens", "4"]
     result = conversation.main([*flags, "--device", "cpu", "--plot", str(drawn)])
     assert result["tokens_equal"]
     assert result["ahead_tokens_equal"]
@@ -34,7 +23,7 @@ def test_both_ways_give_the_same_tokens(tmp_path: Path, capsys):
 
 def test_the_page_shows_the_whole_reply(tmp_path: Path):
     drawn = tmp_path / "plot.png"
-    flags = ["--shape", "tiny", "--turns", "1", "--seconds", "1", "--tokens", "400"]
+    flags = ["--shape", "tiny", "--turns", "1", "--seconds", "1", "--tokens", "150"]
     command = [sys.executable, "-m", "benchmarks.page", *flags, "--plot", str(drawn)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -55,20 +44,14 @@ def test_every_way_to_decode_gives_the_same_tokens(tmp_path: Path):
 
 def test_many_clips_at_once_get_the_replies_that_each_gets_alone(tmp_path: Path):
     drawn = tmp_path / "plot.png"
-    flags = [
-        "--shape",
-        "tiny",
-        "--rows",
-        "5",
-        "--seconds",
-        "2",
-        "--tokens",
-        "6",
-        "--sizes",
-        "2",
-        "5",
-    ]
+    flags = ["--shape", "tiny", "--rows", "5", "--seconds", "2", "--tokens", "6"]
     result = batch.main([*flags, "--sizes", "2", "5", "--device", "cpu", "--plot", str(drawn)])
     assert result["replies_equal"]
     assert result["fastest"] in (1, 2, 5)
     assert drawn.stat().st_size > 0
+
+
+def test_a_crowd_of_users_get_each_their_own_replies():
+    (row,) = load.main(["--users", "3", "--replies", "6"])["rows"]
+    assert set(row["ended"]) <= {"right", "stopped"}
+    assert row["ended"]["right"] >= 5

@@ -12,15 +12,18 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
+from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 
 from demo.engine import Waiting
+from demo.exposure import warnings
 from demo.messages import UserError
 from demo.refusals import LocalError
+from demo.settings import parse
 from demo.watching import Watch, request_id
 from tests.conftest import CLIPS
 from tests.openai_server import endless, talking
-from tests.serving import Served, serving
+from tests.serving import ROOT, Served, serving
 
 GLASS = {"text": "What is that sound?", "files": [handle_file(CLIPS / "glass-breaking.flac")]}
 
@@ -67,6 +70,33 @@ def test_an_error_from_elsewhere_has_no_id():
     assert Waiting(3) == ""
 
 
+# Who can reach it.
+
+
+@pytest.mark.parametrize(("flags", "words"), [
+    ([], []),
+    (["--host", "127.0.0.1"], []),
+    (["--host", "::1"], []),
+    (["--host", "0.0.0.0"], ["0.0.0.0 can use this page"]),
+    (["--share"], ["the shared address can use this page"]),
+    (["--host", "0.0.0.0", "--auth", "me:secret"], ["list of processes"]),
+    (["--auth=me:secret"], ["list of processes"]),
+])  # fmt: skip
+def test_a_host_is_told_who_can_reach_the_page(flags: list[str], words: list[str]):
+    told = list(warnings(parse(flags, {}), flags, {}))
+    assert len(told) == len(words)
+    assert all(word in sentence for word, sentence in zip(words, told, strict=True))
+    assert not any("secret" in sentence for sentence in told)
+
+
+def test_accounts_in_a_file_or_in_the_environment_are_nobodys_to_read(tmp_path: Path):
+    (tmp_path / "accounts").write_text("me:secret\n", encoding="utf-8")
+    flags = ["--host", "0.0.0.0", "--auth", f"@{tmp_path / 'accounts'}"]
+    assert list(warnings(parse(flags, {}), flags, {})) == []
+    assert list(warnings(parse([], {"DEMO_AUTH": "me:secret"}), [], {})) == []
+    assert list(warnings(parse(["--share"], {}), ["--share"], {"SPACE_ID": "me/space"})) == []
+
+
 # The app.
 
 
@@ -109,6 +139,33 @@ def test_a_request_is_one_line_without_content(served: Served):
 
 def lines(served: Served) -> list[str]:
     return [line for line in served.log.splitlines() if "demo.requests" in line]
+
+
+@pytest.mark.parametrize("path", [
+    "/etc/passwd", "../../../etc/passwd", "..%2f..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/etc/passwd",
+    "app.py", str(ROOT / "app.py"), "requirements.txt", str(ROOT / ".git" / "config"),
+    "/proc/self/environ", "~/.bashrc", "file:///etc/passwd", "//etc/passwd", "/tmp",
+    str(CLIPS / ".." / ".." / "app.py"), "http://127.0.0.1:1/x",
+])  # fmt: skip
+def test_the_file_route_gives_out_nothing_of_the_machine(served: Served, path: str):
+    for route in ("gradio_api/file=", "file="):
+        status, text = asked(f"{served.url}/{route}{path}")
+        assert status >= 400, text[:200]
+        assert "root:" not in text
+        assert "import" not in text
+
+
+def test_the_file_route_follows_no_link_out_of_the_uploads(served: Served):
+    folder = Path(get_upload_folder())
+    link = folder / "link.wav"
+    link.unlink(missing_ok=True)
+    link.symlink_to("/etc/passwd")
+    try:
+        status, text = asked(f"{served.url}/gradio_api/file={link}")
+        assert "root:" not in text
+        assert status >= 400
+    finally:
+        link.unlink()
 
 
 def test_the_numbers_are_for_accounts_where_there_are_accounts(tmp_path: Path):

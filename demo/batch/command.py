@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from demo.audio import Ear, Limits
+from demo.audio import Ear, Limits, Sandbox
 from demo.batch.collect import collect
 from demo.batch.output import Output
 from demo.batch.rows import CAPTION, CHOICES, OWN, RAW, Row, question
@@ -134,7 +134,8 @@ def _answer(
     limits = Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls)
     with (
         closing(_loaded(choice)) as engine,
-        closing(work(output.left, _manner(wanted), engine, Ear(limits))) as coming,
+        closing(Sandbox()) as sandbox,
+        closing(work(output.left, _manner(wanted), engine, Ear(limits, sandbox=sandbox))) as coming,
         tqdm(total=count, initial=count - len(output.left), unit="clip") as bar,
     ):
         for done in filter(None, coming):

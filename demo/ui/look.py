@@ -27,6 +27,12 @@ INSECURE = """
 html:not(.insecure) .block:has(.insecure-note), html.insecure #recorder { display: none; }
 """
 
+# What words of a person or a model may bring into the page by Markdown: nothing from elsewhere.
+POLICY = (
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; frame-src 'none'; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'"
+)
+
 SANS = (
     "system-ui",
     "-apple-system",
@@ -157,6 +163,7 @@ def head(settings: Settings) -> str:
     words = json.dumps(GRADIO_WORDS, ensure_ascii=False)
     sounds = json.dumps([*SOUNDS, *MANIFESTS])
     return (
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f"<style>{INSECURE}</style>\n"
         f"<script>window.demoLanguage = {json.dumps(forced)};\n"
         f"window.demoWords = {words};\nwindow.demoSounds = {sounds};\n{script}</script>"
