@@ -30,7 +30,7 @@ from tests.serving import Served, serving
 CLIPS = Path(__file__).parents[1] / "assets" / "examples"
 QUESTIONS = ("What is that sound?", "What does the person say?", "And this one?")
 SOUNDS = ("glass-breaking", "woman-visit", "four-knocks", "siren-loud", "bird-quiet")
-GREEDY = {"max_new_tokens": 48, "temperature": 0}
+GREEDY: dict[str, Any] = {"max_new_tokens": 48, "temperature": 0}
 STOPS, LEAVES = 0.05, 0.05  # shares of the turns that are stopped, and after which a user leaves
 SETTLE_SECONDS = 5.0
 SAMPLE_SECONDS = 15.0

@@ -17,7 +17,7 @@ from transformers.generation.configuration_utils import GenerationConfig
 
 from demo.caches import new_cache
 from demo.decoding import Pieces, StopOn, ends_of, seeded, stoppable
-from demo.encoder import embed_together, log_mel, mel_frames
+from demo.encoder import embed_together, log_mels
 from demo.memory import free_bytes
 from demo.prefill import CHUNK_TOKENS, Prompt
 from demo.streaming import StoppedError
@@ -135,12 +135,8 @@ class Batcher:
         hashes, clips = list(windows), list(windows.values())
         embeddings: list[torch.Tensor] = []
         for first in range(0, len(clips), HEARD_TOGETHER):
-            some = clips[first : first + HEARD_TOGETHER]
-            longest = max(mel_frames(self._extractor, clip) for clip in some)
-            mels, frames = zip(
-                *(log_mel(self._extractor, clip, longest) for clip in some), strict=True
-            )
-            embeddings += embed_together(self._model, torch.stack(mels), frames)
+            mels, frames = log_mels(self._extractor, clips[first : first + HEARD_TOGETHER])
+            embeddings += embed_together(self._model, mels, frames)
         starts, at = {}, 0
         for key, one in zip(hashes, embeddings, strict=True):
             starts[key], at = at, at + len(one)

@@ -16,6 +16,7 @@ from demo.engine import Conversation
 from demo.turns import (
     ConversationError,
     audio_part,
+    checked_turn,
     content_of,
     escape,
     joined,
@@ -23,6 +24,7 @@ from demo.turns import (
     role_of,
     short,
     text_part,
+    turns_in,
     unescape,
 )
 
@@ -119,11 +121,7 @@ def check(conversation: object) -> Conversation:
     Raises:
         ConversationError: what is wrong, with the turn's number and the value.
     """
-    if not isinstance(conversation, list):
-        raise ConversationError("not_a_list", value=short(conversation))
-    if not conversation:
-        raise ConversationError("empty")
-    turns = [_checked_turn(turn, number) for number, turn in enumerate(conversation, 1)]
+    turns = [_checked_turn(turn, number) for number, turn in enumerate(turns_in(conversation), 1)]
     if turns[-1]["role"] != "user":
         raise ConversationError("last", turn=len(turns), value=short(turns[-1]["role"]))
     return turns
@@ -169,18 +167,7 @@ def _shown(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked_turn(turn: object, number: int) -> dict[str, Any]:
-    role = role_of(turn, number)
-    if role == "system" and number > 1:
-        raise ConversationError("system", turn=number)
-    match turn:
-        case {"content": str(text)}:
-            parts = [text_part(text)]
-        case {"content": [_, *_] as given}:
-            parts = [_checked_part(part, role, number) for part in given]
-        case {"content": content}:
-            raise ConversationError("content", turn=number, value=short(content))
-        case _:
-            raise ConversationError("not_a_turn", turn=number, value=short(turn))
+    role, parts = checked_turn(turn, number, _checked_part)
     return {"role": role, "content": content_of(role, joined([parts]))}
 
 

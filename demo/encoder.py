@@ -36,6 +36,13 @@ def log_mel(
     return features["input_features"][0], frames
 
 
+def log_mels(extractor: Any, clips: Sequence[np.ndarray]) -> tuple[torch.Tensor, list[int]]:
+    """The same of several clips, heard together: (clips, mel bins, frames), and each one's own."""
+    room = max(mel_frames(extractor, clip) for clip in clips)
+    heard = [log_mel(extractor, clip, room) for clip in clips]
+    return torch.stack([mel for mel, _ in heard]), [frames for _, frames in heard]
+
+
 def mel_frames(extractor: Any, samples: np.ndarray) -> int:
     """How many mel frames a window has of its own; a frame begun is a frame."""
     return -(-min(len(samples), extractor.n_samples) // extractor.hop_length)

@@ -6,7 +6,7 @@ Gradio's shapes nor the API's.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from demo.messages import Sentences, UserError
@@ -83,6 +83,41 @@ def role_of(message: object, number: int) -> str:
             raise ConversationError("role", turn=number, value=short(role))
         case _:
             raise ConversationError("not_a_turn", turn=number, value=short(message))
+
+
+def turns_in(conversation: object) -> list[Any]:
+    """The turns of a conversation from outside, whatever each of them is.
+
+    Raises:
+        ConversationError: it is no list, or an empty one.
+    """
+    if not isinstance(conversation, list):
+        raise ConversationError("not_a_list", value=short(conversation))
+    if not conversation:
+        raise ConversationError("empty")
+    return conversation
+
+
+def checked_turn(
+    turn: object, number: int, checked: Callable[[object, str, int], dict[str, Any]]
+) -> tuple[str, list[dict[str, Any]]]:
+    """The role of a turn from outside and its parts, each `checked` with its role and number.
+
+    Raises:
+        ConversationError: what is wrong, with the turn's number and the value.
+    """
+    role = role_of(turn, number)
+    if role == "system" and number > 1:
+        raise ConversationError("system", turn=number)
+    match turn:
+        case {"content": str(text)}:
+            return role, [checked({"type": "text", "text": text}, role, number)]
+        case {"content": [_, *_] as given}:
+            return role, [checked(part, role, number) for part in given]
+        case {"content": content}:
+            raise ConversationError("content", turn=number, value=short(content))
+        case _:
+            raise ConversationError("not_a_turn", turn=number, value=short(turn))
 
 
 def text_part(text: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from demo.audio import WINDOW_SECONDS, Clip
 from demo.encoder import mel_frames, tokens_of
 from demo.messages import UserError
-from demo.turns import ConversationError, content_of, role_of, short
+from demo.turns import ConversationError, checked_turn, content_of, short, turns_in
 from finetune.rendering import IGNORED, Conversation, Renderer
 from finetune.tokenizer import CONTROL_TOKENS
 
@@ -143,27 +143,12 @@ def _turns(line: str) -> list[Any]:
     turns = row.get("messages", row.get("conversation"))
     if turns is None:
         raise RowError('neither "messages" nor "conversation" is in it')
-    if not isinstance(turns, list):
-        raise ConversationError("not_a_list", value=short(turns))
-    if not turns:
-        raise ConversationError("empty")
-    return turns
+    return turns_in(turns)
 
 
 def _turn(turn: object, number: int) -> dict[str, Any]:
     """A turn in the model card's exact form."""
-    role = role_of(turn, number)
-    if role == "system" and number > 1:
-        raise ConversationError("system", turn=number)
-    match turn:
-        case {"content": str(text)}:
-            parts = [_part({"type": "text", "text": text}, role, number)]
-        case {"content": [_, *_] as given}:
-            parts = [_part(part, role, number) for part in given]
-        case {"content": content}:
-            raise ConversationError("content", turn=number, value=short(content))
-        case _:
-            raise ConversationError("not_a_turn", turn=number, value=short(turn))
+    role, parts = checked_turn(turn, number, _part)
     content = content_of(role, parts)
     if role == "assistant" and not str(content).strip():
         raise RowError(f"turn {number} is the assistant's and empty")

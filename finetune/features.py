@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from transformers import Qwen2AudioEncoder, WhisperFeatureExtractor
 
-from demo.encoder import convolved, encode, layered, log_mel, mel_frames, positions_of, tokens_of
+from demo.encoder import convolved, encode, layered, log_mels, positions_of, tokens_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +30,10 @@ class Listener:
         positions, two to a token. Clips are mono float32 at 16 kHz, at most 30 s; alike lengths
         waste least.
         """
-        room = max(mel_frames(self.extractor, clip) for clip in clips)
-        heard = [log_mel(self.extractor, clip, room) for clip in clips]
-        frames = [own for _, own in heard]
+        mels, frames = log_mels(self.extractor, clips)
         where = next(self.encoder.parameters()).device.type
         with torch.autocast(where, torch.bfloat16, enabled=bf16):
-            rows = self._through(torch.stack([mel for mel, _ in heard]), frames)
+            rows = self._through(mels, frames)
         length = positions_of if self.trained else tokens_of
         numbers = rows.float().cpu().numpy()
         return [row[: length(own)] for row, own in zip(numbers, frames, strict=True)]

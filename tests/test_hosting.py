@@ -2,6 +2,8 @@
 
 import logging
 import re
+import subprocess
+import sys
 import time
 import urllib.request
 from base64 import b64encode
@@ -193,6 +195,24 @@ def streamed(client: Client) -> Any:
     while not any(output[0] if isinstance(output, tuple) else output for output in job.outputs()):
         time.sleep(0.05)
     return job
+
+
+def test_a_client_that_is_gone_leaves_the_queue(tmp_path: Path):
+    code = (
+        "import sys, time; from gradio_client import Client; c = Client(sys.argv[1]);"
+        "c.submit({'text': 'Go on.', 'files': []}, api_name='/chat'); time.sleep(60)"
+    )
+    with talking(endless) as model:
+        flags = ["--engine", "openai", "--base-url", model.url]
+        with serving(tmp_path / "log", *flags) as app:
+            visitor = subprocess.Popen([sys.executable, "-c", code, app.url])
+            while not model.asked:
+                time.sleep(0.1)
+            assert number(asked(f"{app.url}/metrics")[1], "demo_running") == 1
+            visitor.kill()
+            visitor.wait()
+            assert model.left.wait(20)
+            assert number(asked(f"{app.url}/metrics")[1], "demo_running") == 0
 
 
 def test_a_reply_is_finished_when_the_app_is_asked_to_end(tmp_path: Path):

@@ -141,7 +141,8 @@ def test_stop_keeps_what_is_done_and_go_on_does_the_rest(batcher: Batcher, tones
     assert batcher.replies() == kept
     expect(page.locator("#batch-jsonl")).to_be_visible()
     page.locator("#batch-go-on").click()
-    expect(page.locator(".batch-progress")).to_contain_text(re.compile("about .* left"))
+    left = re.compile("about .* left")
+    expect(page.locator(".batch-progress")).to_contain_text(left, timeout=PATIENCE)
     batcher.until_all()
     expect(page.locator(".batch-progress")).to_contain_text("40 of 40 done")
     assert len(batcher.replies()) == 40
