@@ -97,7 +97,7 @@ def test_the_page_replies_what_the_model_card_replies(
     ("name", "said"),
     [
         ("voice chat, first turn", "Paris"),
-        pytest.param("voice chat, second turn", "clock", marks=KNOWN_MISTAKE),
+        ("voice chat, second turn", "clock"),
         ("audio analysis, first turn", "glass breaking"),
         ("audio analysis, another clip in the third turn", "book a table for two people"),
         pytest.param("a sum that is spoken", "seven", marks=KNOWN_MISTAKE),
@@ -113,11 +113,7 @@ def test_the_preview_answers_its_examples(name: str, said: str, engine: Engine):
 
 
 @pytest.mark.parametrize(
-    "question",
-    [
-        "Transcribe the speech.",
-        pytest.param("What does the person say at the end?", marks=KNOWN_MISTAKE),
-    ],
+    "question", ["Transcribe the speech.", "What does the person say at the end?"]
 )
 def test_a_long_message_is_heard_to_its_end(question: str, engine: Engine):
     asked = [user("long-message.ogg", question)]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoProcessor,
     Qwen2AudioEncoder,
@@ -17,7 +18,7 @@ from demo.encoder import mel_frames, tokens_of
 from eval_audio.cases import Case
 from eval_audio.preview import normal, right
 from eval_audio.replying import Replier
-from finetune import answers, export
+from finetune import answers, blending, export
 from finetune.base import Shape, build_base
 from finetune.collating import FeatureCollator, TokenBatches
 from finetune.conversations import MAKERS, conversation
@@ -280,6 +281,21 @@ def test_masking_hides_frames_of_speech_only_and_words_of_replies_only():
     words = gaps_only.replies(torch.ones(2, 200, 8), said)
     assert (words[~said] == 1).all()
     assert 0.3 < (words[said] == 0).float().mean() < 0.7
+
+
+def test_a_blend_lies_between_its_two_checkpoints(tmp_path: Path):
+    for name, value in (("first", 1.0), ("second", 3.0), ("other", 1.0)):
+        (tmp_path / name).mkdir()
+        shape = (3,) if name == "other" else (2,)
+        save_file({"w": torch.full(shape, value).half()}, tmp_path / name / "model.safetensors")
+    (tmp_path / "first" / "config.json").write_text("{}")
+    blending.main([str(tmp_path / name) for name in ("first", "second", "mixed")])
+    mixed = load_file(tmp_path / "mixed" / "model.safetensors")["w"]
+    assert mixed.tolist() == [2.0, 2.0]
+    assert mixed.dtype == torch.float16
+    assert (tmp_path / "mixed" / "config.json").exists()
+    with pytest.raises(SystemExit, match="first and other are not of one shape"):
+        blending.main([str(tmp_path / name) for name in ("first", "other", "mixed")])
 
 
 def test_a_clip_whose_traits_are_unknown_teaches_none():
