@@ -14,6 +14,17 @@ THEIRS = (  # warnings of Gradio's own: a recorder that leaves the page, a strea
 )
 
 
+# A short reply is made sooner than a look at the page can see its stop button.
+WATCH = """(stop) => {
+  window.begun = false;
+  new MutationObserver((records) => {
+    const added = records.flatMap((record) => [...record.addedNodes]);
+    if (added.some((node) => node.id === stop || node.querySelector?.(`#${stop}`)))
+      window.begun = true;
+  }).observe(document.body, { childList: true, subtree: true });
+}"""
+
+
 class Visitor:
     """Somebody with a browser of their own, who notes what goes wrong in it."""
 
@@ -94,8 +105,9 @@ class Visitor:
 
     def answer(self, tab: str, act: Callable[[], None]) -> str:
         """What the model replies to what `act` does."""
+        self.page.evaluate(WATCH, f"{tab}-stop")
         act()
-        expect(self.page.locator(f"#{tab}-stop")).to_be_visible(timeout=PATIENCE)
+        self.page.wait_for_function("window.begun", timeout=PATIENCE)
         self.until_done(tab)
         return self.replies(tab).last.inner_text().strip()
 
