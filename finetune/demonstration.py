@@ -21,7 +21,7 @@ from finetune.__main__ import main as tune
 from finetune.manifest import Manifest, write_manifest
 from finetune.rehearsing import rehearse, replies_to
 
-OPTIONS = "--lora --epochs 4 --learning-rate 4e-3 --batch-tokens 1200 --device cpu"
+OPTIONS = "--lora --epochs 4 --learning-rate 2.5e-3 --batch-tokens 1200 --device cpu"
 WHAT = {"new": "new words and a new sound", "old": "what it knew"}
 Scores = dict[str, tuple[int, int]]
 """How many were asked and how many replies were right, to the letter."""
