@@ -28,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("demo.requests").setLevel(logging.INFO)
-    from demo.audio import Ear, Limits, Sandbox  # after the arguments: `--help` answers at once
-    from demo.choosing import chosen
+    from demo.audio import Ear, Sandbox  # after the arguments: `--help` answers at once
+    from demo.choosing import chosen, limits_of
     from demo.engine import EngineError
     from demo.health import routes
     from demo.loading import Loading
@@ -45,10 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for warning in warnings(settings, sys.argv[1:] if argv is None else argv):
         print(warning, file=sys.stderr)
     sandbox = Sandbox()
-    ear = Ear(
-        Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls),
-        sandbox=sandbox,
-    )
+    ear = Ear(limits_of(settings), sandbox=sandbox)
     loading = Loading(choice.build).start()
     if choice.first:
         with suppress(EngineError):  # the page tells it

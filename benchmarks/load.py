@@ -85,17 +85,14 @@ def message(turn: Turn) -> dict[str, Any]:
     return {"text": words, "files": [handle_file(CLIPS / f"{clip}.flac")] if clip else []}
 
 
-def text_of(output: Any) -> str:
-    return output[0] if isinstance(output, tuple | list) else output
-
-
 def alone(url: str, asked: Sequence[Script]) -> dict[Script, list[str]]:
     """What each conversation gets where nobody else talks."""
     replies = {}
     for script in asked:
         client = Client(url, verbose=False)
-        said = [client.predict(message(turn), **GREEDY, api_name="/chat") for turn in script]
-        replies[script] = [text_of(one) for one in said]
+        replies[script] = [
+            client.predict(message(turn), **GREEDY, api_name="/chat") for turn in script
+        ]
     return replies
 
 
@@ -118,8 +115,7 @@ def _turn(client: Client, turn: Turn, right: str, tally: Tally, rng: random.Rand
     job = client.submit(message(turn), **GREEDY, api_name="/chat")
     first, text = None, ""
     try:
-        for output in job:
-            text = text_of(output)
+        for text in job:
             if text and first is None:
                 first = time.monotonic() - start
                 if rng.random() < STOPS:

@@ -1,4 +1,4 @@
-"""A host's settings -> which engine answers, how to build it, and why.
+"""A host's settings -> which engine answers, how to build it, and why; what may be sent to it.
 
 It knows the fields of the settings and of what is built, and imports only the engine's own side:
 where servers answer, no torch.
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from demo.audio import Limits
 from demo.engine import MB, Budgets, Engine
 from demo.loading import Report
 from demo.messages import Message
@@ -37,6 +38,11 @@ def chosen(settings: Settings) -> Chosen:
         settings.max_per_user,
     )
     return (_remote if settings.engine == "openai" else _local)(settings, budgets)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What a visitor may send."""
+    return Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls)
 
 
 def _remote(settings: Settings, budgets: Budgets) -> Chosen:

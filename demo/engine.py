@@ -17,10 +17,23 @@ Conversation = list[dict[str, Any]]
 `{"type": "audio", "audio_url": …}` and `{"type": "text", "text": …}` parts."""
 
 
+TOKENS_PER_SECOND = 25  # of audio
+
+NOTHING = (  # what every engine says to a conversation that it is not to answer
+    "There is nothing to answer: the conversation does not end with words or sound of a user.",
+    "没有可回复的内容：对话的最后不是用户的文字或声音。",
+)
+
+
 class EngineError(UserError):
     """A reply cannot be made, or an engine cannot be built."""
 
     sentences: ClassVar[Sentences] = {}
+
+
+def minutes_of(tokens: int) -> float:
+    """How much audio so many tokens are."""
+    return tokens / TOKENS_PER_SECOND / 60
 
 
 @dataclass(frozen=True)

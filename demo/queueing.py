@@ -35,11 +35,19 @@ class CrowdedError(EngineError):
     sentences = SENTENCES
 
 
-class FairQueue(Generic[T]):
-    """Requests by their users: `most` in all, `each` of one user.
+def require_room(user: str, own: int, waiting: int, most: int, each: int) -> None:
+    """Raises CrowdedError where `own` requests of a user or `waiting` in all are the limit.
 
     The user "" has no limit of its own: this program itself.
     """
+    if user and own >= each:
+        raise CrowdedError("yours", limit=each)
+    if waiting >= most:
+        raise CrowdedError("full", limit=most)
+
+
+class FairQueue(Generic[T]):
+    """Requests by their users: `most` in all, `each` of one user."""
 
     def __init__(self, most: int, each: int) -> None:
         self._most, self._each = most, each
@@ -58,11 +66,8 @@ class FairQueue(Generic[T]):
         Raises:
             CrowdedError: too many wait, or too many of this user.
         """
-        line = self._lines.get(user, ())
-        if user and len(line) + running >= self._each:
-            raise CrowdedError("yours", limit=self._each)
-        if len(self) >= self._most:
-            raise CrowdedError("full", limit=self._most)
+        own = len(self._lines.get(user, ())) + running
+        require_room(user, own, len(self), self._most, self._each)
         self._lines.setdefault(user, deque()).append(request)
 
     def next(self) -> T | None:

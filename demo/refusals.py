@@ -7,16 +7,11 @@ import logging
 
 import torch
 
-from demo.engine import EngineError
+from demo.engine import NOTHING, EngineError, minutes_of
 from demo.messages import Sentences
 
-TOKENS_PER_SECOND = 25  # of audio
-
 SENTENCES: Sentences = {
-    "nothing": (
-        "There is nothing to answer: the conversation does not end with words or sound of a user.",
-        "没有可回复的内容：对话的最后不是用户的文字或声音。",
-    ),
+    "nothing": NOTHING,
     "too_long": (
         "This conversation is {tokens} tokens long, and the model takes {context} with its reply: "
         "about {minutes:.1f} minutes of audio in all. Send a shorter clip, undo a turn, or start "
@@ -48,8 +43,7 @@ class LocalError(EngineError):
 
 def too_long(tokens: int, context: int) -> LocalError:
     """A conversation leaves no room for a reply to it."""
-    minutes = context / TOKENS_PER_SECOND / 60
-    return LocalError("too_long", tokens=tokens, context=context, minutes=minutes)
+    return LocalError("too_long", tokens=tokens, context=context, minutes=minutes_of(context))
 
 
 def explained(error: Exception, device: str, tokens: int) -> LocalError:

@@ -19,7 +19,7 @@ from openai import OpenAIError
 
 from demo.chat_api import messages, parameters
 from demo.engine import Answer, Budgets, Conversation, EngineInfo, Item, Load, Options
-from demo.queueing import CrowdedError
+from demo.queueing import require_room
 from demo.remote_errors import RemoteError, explained, host_of
 from demo.servers import Server, Servers
 from demo.streaming import Stream
@@ -116,11 +116,9 @@ class RemoteEngine:
         Raises:
             CrowdedError: there is none.
         """
+        most, each = self._budgets.waiting, self._budgets.each
         with self._lock:
-            if user and self._asking[user] >= self._budgets.each:
-                raise CrowdedError("yours", limit=self._budgets.each)
-            if self._asking.total() >= self._budgets.waiting:
-                raise CrowdedError("full", limit=self._budgets.waiting)
+            require_room(user, self._asking[user], self._asking.total(), most, each)
             self._asking[user] += 1
         try:
             yield

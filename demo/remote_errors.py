@@ -9,20 +9,16 @@ from urllib.parse import urlsplit
 from httpx2 import HTTPError
 from openai import APIConnectionError, APIStatusError
 
-from demo.engine import EngineError, EngineInfo
+from demo.engine import NOTHING, EngineError, EngineInfo, minutes_of
 from demo.messages import Sentences
 
-TOKENS_PER_SECOND = 25  # of audio
 REASON_CHARACTERS = 300
 TOO_LONG = re.compile(r"context length|max_model_len|maximum model length|too long|longer than")
 REPLY = re.compile(r"max_(completion_)?tokens")
 TOO_MANY = re.compile(r"at most (\d+) audio", re.IGNORECASE)
 
 SENTENCES: Sentences = {
-    "nothing": (
-        "There is nothing to answer: the conversation does not end with words or sound of a user.",
-        "没有可回复的内容：对话的最后不是用户的文字或声音。",
-    ),
+    "nothing": NOTHING,
     "unreachable": (
         "The model's server cannot be reached ({server}). Nothing is lost; please try again in a "
         "moment.",
@@ -132,6 +128,6 @@ def _refused(error: APIStatusError, server: str, info: EngineInfo) -> RemoteErro
     if REPLY.search(reason):
         return RemoteError("reply_too_long", reason=reason[:REASON_CHARACTERS])
     if TOO_LONG.search(reason) and info.context_tokens:
-        minutes = info.context_tokens / TOKENS_PER_SECOND / 60
-        return RemoteError("too_long", context=info.context_tokens, minutes=minutes)
+        context = info.context_tokens
+        return RemoteError("too_long", context=context, minutes=minutes_of(context))
     return RemoteError("refused", server=server, reason=reason[:REASON_CHARACTERS])

@@ -1,7 +1,8 @@
-"""What the page's tests share: one app, one browser whose microphone hears a clip of ours."""
+"""What tests share: one engine, one app, one browser whose microphone hears a clip of ours."""
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import soundfile
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from demo.checkpoint import choose, load
+from demo.local import LocalEngine
 from tests.model_card import ModelCard
 from tests.serving import ROOT, Served, serving
 from tests.visitor import Visitor
@@ -50,6 +53,15 @@ def launch(playwright: Playwright, microphone: Path) -> Browser:
 @pytest.fixture(scope="session")
 def card() -> ModelCard:
     return ModelCard()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[LocalEngine]:
+    """The preview checkpoint's engine, exact and on the CPU."""
+    engine = load(choose("preview", device="cpu", dtype="float32"), lambda status: None)
+    assert isinstance(engine, LocalEngine)
+    with closing(engine):
+        yield engine
 
 
 @pytest.fixture(scope="module")

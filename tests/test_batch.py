@@ -23,7 +23,6 @@ from demo.batch.rows import CAPTION, CHOICES, Row, joined, question
 from demo.batch.rules import SOUND, BatchError
 from demo.batch.score import score
 from demo.batch.work import Done, Manner, work
-from demo.checkpoint import choose, load
 from demo.engine import BatchEngine, Engine, EngineError, Item, Options
 from demo.local import LocalEngine
 from tests.conftest import CLIPS
@@ -36,14 +35,6 @@ SHORT = ("voice-chat-sum.flac", "glass-breaking.flac", "four-knocks.flac", "man-
          "siren-loud.flac")  # fmt: skip
 LONG = CLIPS / "long-message.ogg"
 SAFE_SECONDS = 20.0  # far above what is waited for, on a machine with other work
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[LocalEngine]:
-    engine = load(choose("preview", device="cpu", dtype="float32"), lambda status: None)
-    assert isinstance(engine, LocalEngine)
-    with closing(engine):
-        yield engine
 
 
 def rows_of(*names: str | Path, prompt: str = ASK) -> list[Row]:

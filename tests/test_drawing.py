@@ -17,14 +17,6 @@ from tests.test_local import CASES, GREEDY
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[LocalEngine]:
-    engine = load(choose("preview", device="cpu", dtype="float32"), lambda status: None)
-    assert isinstance(engine, LocalEngine)
-    with closing(engine):
-        yield engine
-
-
-@pytest.fixture(scope="module")
 def static(engine: LocalEngine) -> Iterator[LocalEngine]:
     """An engine that draws on static caches, its step captured but not compiled to machine code."""
     one = LocalEngine(engine._model, engine._processor, engine.info, compiled=captured_step())

@@ -4,14 +4,12 @@ And the test that matters most: for every conversation here, what the page's han
 what the model card's few lines reply.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.audio import Ear
-from demo.checkpoint import choose, load
 from demo.conversation import to_history
 from demo.engine import Engine, Options
 from demo.ui.turn import Desk, reply
@@ -70,13 +68,6 @@ CONVERSATIONS: dict[str, Conversation] = {
     "no clip at all": [user("What is the meaning of life?")],
     "a question in Chinese about a sound": [user("siren-loud.flac", "这是什么声音？")],
 }
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = load(choose("preview", device="cpu", dtype="float32"), lambda status: None)
-    yield engine
-    engine.close()
 
 
 def answered(conversation: Conversation, engine: Engine) -> str:

@@ -117,10 +117,23 @@ def test_the_terminal_gets_a_line_at_a_time_not_one_for_each_block(
 
 
 def test_every_sentence_is_in_both_languages_with_the_same_values() -> None:
-    from demo import checkpoint, decoding, hub, loading, opening, queueing, refusals, turns
+    from demo import (
+        checkpoint,
+        connecting,
+        decoding,
+        hub,
+        loading,
+        opening,
+        queueing,
+        refusals,
+        remote_errors,
+        turns,
+    )
     from demo.batch import rules
+    from demo.hearing import sandbox
 
-    for room in (checkpoint, decoding, hub, loading, opening, queueing, refusals, rules, turns):
+    rooms = (checkpoint, connecting, decoding, hub, loading, opening, queueing, refusals)
+    for room in (*rooms, remote_errors, rules, sandbox, turns):
         for english, chinese in room.SENTENCES.values():
             values = [set(re.findall(r"(?<!{){(\w+)", text)) for text in (english, chinese)]
             assert values[0] == values[1], english

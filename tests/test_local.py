@@ -6,7 +6,6 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -74,14 +73,6 @@ CASES: dict[str, tuple[Conversation, list[np.ndarray]]] = {
         [noise(30.0, 1), noise(27.25, 2), tone(300, 3.3)],
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[LocalEngine]:
-    engine = load(choose("preview", device="cpu", dtype="float32"), lambda status: None)
-    assert isinstance(engine, LocalEngine)
-    with closing(engine):
-        yield engine
 
 
 @pytest.fixture(scope="module")

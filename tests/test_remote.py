@@ -15,7 +15,6 @@ import pytest
 import soundfile
 
 from demo import servers
-from demo.connecting import SENTENCES as CONNECTING
 from demo.connecting import Remote, connect, key_from
 from demo.conversation import from_history
 from demo.engine import Answer, Budgets, Engine, Item, Options
@@ -304,11 +303,3 @@ def test_a_front_ends_requirements_are_some_of_the_apps():
         return {line for line in lines if line and not line.startswith("#")}
 
     assert pins("requirements-remote.txt") < pins("requirements.txt")
-
-
-def test_every_sentence_is_in_both_languages():
-    from demo.remote_errors import SENTENCES
-
-    for english, chinese in [*SENTENCES.values(), *CONNECTING.values()]:
-        assert english.count("{") == chinese.count("{")
-        assert any("\u4e00" <= letter <= "\u9fff" for letter in chinese)

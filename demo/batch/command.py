@@ -10,13 +10,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from demo.audio import Ear, Limits, Sandbox
+from demo.audio import Ear, Sandbox
 from demo.batch.collect import collect
 from demo.batch.output import Output
 from demo.batch.rows import CAPTION, CHOICES, OWN, RAW, Row, question
 from demo.batch.score import Score, score
 from demo.batch.work import Done, Manner, work
-from demo.choosing import Chosen, chosen
+from demo.choosing import Chosen, chosen, limits_of
 from demo.engine import Engine, Options
 from demo.loading import Status
 from demo.messages import UserError
@@ -131,7 +131,7 @@ def _answer(
 ) -> None:
     """Answers the rows that are left, into the output and a progress bar."""
     print(choice.notice, file=sys.stderr)
-    limits = Limits(settings.max_audio_minutes, settings.max_file_mb, settings.allow_private_urls)
+    limits = limits_of(settings)
     with (
         closing(_loaded(choice)) as engine,
         closing(Sandbox()) as sandbox,

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from demo.ui.batch_view import SHOWN_ROWS, Batch, progress, scored, table, time_
 from demo.ui.chat import QUIET, STREAMS, Updates
 from demo.ui.kit import Kit, user_of
 from demo.ui.panel import Panel, chosen
+from demo.ui.parts import told
 from demo.ui.turn import until_ready
 
 BATCH = "batch"  # the concurrency id of the handlers that answer batches
@@ -60,7 +60,7 @@ class Steps:
             prompt = question(task, target, own, language)
             rows = rows_of(files or [], prompt)
         except UserError as error:
-            return {self.parts.alert: _told(error.say(language))}
+            return {self.parts.alert: told(error.say(language))}
         return self._begun(Batch(tuple(rows), {}, task, prompt), language)
 
     def go_on(self, batch: Batch, request: gr.Request) -> Updates:
@@ -91,10 +91,10 @@ class Steps:
                 yield {self.parts.progress: progress(batch, language, text)}
             yield from self._filling(batch, manner, self.kit.loading.wait(), language)
         except UserError as error:
-            yield {self.parts.alert: _told(error.say(language))}
+            yield {self.parts.alert: told(error.say(language))}
         except Exception:  # at the page's edge: after an error of ours `finish` must still run
             log.exception("a batch failed")
-            yield {self.parts.alert: _told(self.kit.say(request, "failed"))}
+            yield {self.parts.alert: told(self.kit.say(request, "failed"))}
 
     def _filling(
         self, batch: Batch, manner: Manner, engine: Engine, language: Language
@@ -157,10 +157,6 @@ def manner_of(system: str | None, options: Options, user: str) -> Manner:
     """How a batch is answered: without sampling, where nothing else was asked for."""
     temperature = 0.0 if options.temperature is None else options.temperature
     return Manner(replace(options, temperature=temperature), system, user=user)
-
-
-def _told(problem: str) -> str:
-    return f'<p class="problem" role="alert">{escape(problem)}</p>'
 
 
 def _wire(steps: Steps, panel: Panel) -> None:

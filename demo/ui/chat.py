@@ -8,7 +8,6 @@ being made, and sets `pending`, which starts the new one.
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -22,6 +21,7 @@ from demo.ui.feedback import remember
 from demo.ui.history import History
 from demo.ui.kit import Kit
 from demo.ui.panel import Panel
+from demo.ui.parts import told
 from demo.ui.replies import replies
 
 Updates = dict[Any, Any]
@@ -96,7 +96,7 @@ class Chat:
         if turn := past.user_turn(text, paths):
             yield from self.send([*history, *turn], request, fields)
         else:
-            yield {self.alert: self.told(self.kit.say(request, "nothing_to_send"))}
+            yield {self.alert: told(self.kit.say(request, "nothing_to_send"))}
 
     def begun(self, history: History, request: gr.Request) -> Updates:
         waiting = past.note(self.kit.say(request, "waiting"), "pending", pending=True)
@@ -137,14 +137,11 @@ class Chat:
         return {
             self.chatbot: history,
             self.stop: gr.Button(visible=False),
-            self.alert: self.told(problem) if refilled and problem else "",
+            self.alert: told(problem) if refilled and problem else "",
             self.saved: past.kept(history),
             **self.entry.idle(),
             **(refilled or {}),
         }
-
-    def told(self, problem: str) -> str:
-        return f'<p class="problem" role="alert">{escape(problem)}</p>'
 
     # What a person does to the conversation.
 

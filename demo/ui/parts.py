@@ -1,5 +1,6 @@
 """The components that both tabs have, made alike."""
 
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -28,3 +29,8 @@ def build_chatbot(name: str, title: Any, empty: Any) -> gr.Chatbot:
 def kept_state(name: str) -> gr.BrowserState:
     """Where the visitor's browser keeps the tab's conversation over a reload."""
     return gr.BrowserState([], storage_key=f"qwen2-audio-{name}", secret=SECRET)
+
+
+def told(problem: str) -> str:
+    """What is wrong, as the alert beside a tab's entry shows it."""
+    return f'<p class="problem" role="alert">{escape(problem)}</p>'
