@@ -19,6 +19,7 @@ from demo.decoding import Pieces
 from demo.engine import Conversation, EngineInfo, Options
 from demo.local import LocalEngine
 from demo.packing import quicken
+from demo.warming import compiled_step
 
 RATE = 16_000
 QUESTION = "What do you hear in this clip?"
@@ -102,7 +103,7 @@ def noted() -> Iterator[tuple[list[int], list[float]]]:
 
 
 def conversation_of(
-    replies: Sequence[str], seconds: float
+    replies: Sequence[str], seconds: float, seed: int = 0
 ) -> tuple[Conversation, list[np.ndarray]]:
     """A conversation with these replies and one more question, and its clips."""
     parts = [{"type": "audio", "audio_url": "clip"}, {"type": "text", "text": QUESTION}]
@@ -110,7 +111,7 @@ def conversation_of(
     for reply in replies:
         turns.append({"role": "user", "content": parts})
         turns.append({"role": "assistant", "content": reply})
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     drawn = (rng.normal(0, 0.1, int(seconds * RATE)) for _ in range(len(replies) + 1))
     return [*turns, {"role": "user", "content": parts}], [c.astype(np.float32) for c in drawn]
 
@@ -118,7 +119,8 @@ def conversation_of(
 def engine_of(model: Any, processor: Any, new: int) -> LocalEngine:
     """The app's engine with its own defaults, greedy, on a model that `as_loaded` gave."""
     info = EngineInfo("benchmark", str(model.device), str(model.dtype), 8192, False, greedy(new))
-    return LocalEngine(model, processor, info)
+    compiled = compiled_step() if model.device.type == "cuda" else None
+    return LocalEngine(model, processor, info, compiled=compiled)
 
 
 def speak_words(model: Any, tokenizer: Any) -> None:

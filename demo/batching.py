@@ -135,7 +135,8 @@ class Batcher:
         hashes, clips = list(windows), list(windows.values())
         embeddings: list[torch.Tensor] = []
         for first in range(0, len(clips), HEARD_TOGETHER):
-            mels, frames = log_mels(self._extractor, clips[first : first + HEARD_TOGETHER])
+            part = clips[first : first + HEARD_TOGETHER]
+            mels, frames = log_mels(self._extractor, part, self._model.device.type)
             embeddings += embed_together(self._model, mels, frames)
         starts, at = {}, 0
         for key, one in zip(hashes, embeddings, strict=True):

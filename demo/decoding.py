@@ -60,6 +60,7 @@ ALLOWED: dict[str, Callable[[Any], bool]] = {
     "repetition_penalty": lambda value: 0 < value < float("inf"),
     "seed": lambda value: isinstance(value, int) and 0 <= value < 2**63,
 }
+WHOLE = ("max_new_tokens", "top_k", "seed")
 
 
 class OptionError(EngineError):
@@ -92,7 +93,12 @@ def merged(options: Options, defaults: Options) -> Options:
     for name, value in values.items():
         if value is not None and not ALLOWED[name](value):
             raise OptionError(name, value=value)
-    return Options(**values)
+    return Options(**{name: _as_drawn(name, value) for name, value in values.items()})
+
+
+def _as_drawn(name: str, value: Any) -> Any:
+    """A number as `generate()` takes it, which refuses a temperature of 2 that is no float."""
+    return value if value is None or name in WHOLE else float(value)
 
 
 def generation_config(base: GenerationConfig, options: Options, room: int) -> GenerationConfig:

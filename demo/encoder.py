@@ -16,31 +16,31 @@ MARGIN_FRAMES = 2  # the second convolution looks one output, two frames, past t
 MEL_MARGIN_FRAMES = 8  # so that the last frames' spectra see zeros, as in the padded window
 
 
-def log_mel(
-    extractor: Any, samples: np.ndarray, room: int | None = None
-) -> tuple[torch.Tensor, int]:
+def log_mel(extractor: Any, samples: np.ndarray, device: str = "cpu") -> tuple[torch.Tensor, int]:
     """The clip's log-mel spectrogram (mel bins, frames + margin) and its own number of frames.
 
-    `samples` are mono float32 at the extractor's rate, at most its window long. With `room` the
-    spectrogram is as long as that of a clip of so many frames, for clips heard together.
+    `samples` are mono float32 at the extractor's rate, at most its window long. `device` is where
+    it is computed; it comes back on the CPU.
     """
-    hop, frames = extractor.hop_length, mel_frames(extractor, samples)
-    padded = min((room or frames) + MEL_MARGIN_FRAMES, extractor.nb_max_frames)
+    mels, frames = log_mels(extractor, [samples], device)
+    return mels[0], frames[0]
+
+
+def log_mels(
+    extractor: Any, clips: Sequence[np.ndarray], device: str = "cpu"
+) -> tuple[torch.Tensor, list[int]]:
+    """The same of several clips, as long as the longest: (clips, mel bins, frames), and frames."""
+    frames = [mel_frames(extractor, clip) for clip in clips]
+    padded = min(max(frames) + MEL_MARGIN_FRAMES, extractor.nb_max_frames)
     features = extractor(
-        samples,
+        list(clips),
         sampling_rate=extractor.sampling_rate,
         padding="max_length",
-        max_length=padded * hop,
+        max_length=padded * extractor.hop_length,
         return_tensors="pt",
+        device=device,
     )
-    return features["input_features"][0], frames
-
-
-def log_mels(extractor: Any, clips: Sequence[np.ndarray]) -> tuple[torch.Tensor, list[int]]:
-    """The same of several clips, heard together: (clips, mel bins, frames), and each one's own."""
-    room = max(mel_frames(extractor, clip) for clip in clips)
-    heard = [log_mel(extractor, clip, room) for clip in clips]
-    return torch.stack([mel for mel, _ in heard]), [frames for _, frames in heard]
+    return features["input_features"], frames
 
 
 def mel_frames(extractor: Any, samples: np.ndarray) -> int:

@@ -131,7 +131,7 @@ class Prefiller:
         self.recalled += kept is not None
         if kept is None:
             self.heard += 1
-            mel, frames = log_mel(self._extractor, window)
+            mel, frames = log_mel(self._extractor, window, self._model.device.type)
             kept = embed(self._model, mel, frames)
             self.clips.put(digest, kept)
         return kept

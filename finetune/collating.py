@@ -17,6 +17,7 @@ from finetune.traits import trait_ids
 
 TEXT_LETTERS_PER_TOKEN = 3.5
 TURN_TOKENS = 12
+FEWEST_TOKENS = 66  # what a conversation counts for at least: short ones cost more than tokens
 
 
 def guessed_tokens(conversation: Conversation, store: FeatureStore) -> int:
@@ -46,7 +47,6 @@ class TokenBatches(Sampler[list[int]]):
         lengths: Sequence[int],
         budget: int,
         seed: int,
-        most: int = 48,
         chunk: int = 2048,
         epochs: int = 1,
     ) -> None:
@@ -55,6 +55,7 @@ class TokenBatches(Sampler[list[int]]):
         self.batches: list[list[int]] = []
         for _ in range(epochs):
             order = rng.permutation(len(lengths))
+            most = max(1, budget // FEWEST_TOKENS)
             for start in range(0, len(order), chunk):
                 part = order[start : start + chunk]
                 alike = part[np.argsort(sizes[part], kind="stable")]
@@ -108,8 +109,8 @@ class FeatureCollator:
 
     def _joined(self, clips: list[np.ndarray]) -> torch.Tensor:
         if not clips:
-            return torch.zeros(0, self.store.width)
-        return torch.from_numpy(np.concatenate(clips)).float()
+            return torch.zeros(0, self.store.width, dtype=torch.float16)
+        return torch.from_numpy(np.concatenate(clips))
 
 
 def _padded(rows: list[list[int]], length: int, filler: int) -> torch.Tensor:

@@ -128,9 +128,9 @@ def next_one(shelf: Shelf, rng: Rng) -> Conversation:
 
 
 SHARES: dict[str, float] = {
-    **{"voice_chat": 0.15, "spoken_question": 0.16, "analysis": 0.27, "typed": 0.03},
-    **{"remembered": 0.12, "together": 0.08, "leveled": 0.04, "pitched": 0.02},
-    **{"windows": 0.03, "long_clip": 0.08, "next_one": 0.02},
+    **{"voice_chat": 0.14, "spoken_question": 0.17, "analysis": 0.25, "typed": 0.02},
+    **{"remembered": 0.12, "together": 0.08, "leveled": 0.07, "pitched": 0.02},
+    **{"windows": 0.05, "long_clip": 0.06, "next_one": 0.02},
 }
 MAKERS: dict[str, Callable[[Shelf, Rng], Conversation]] = {
     **{maker.__name__: maker for maker in (voice_chat, spoken_question, analysis, typed)},

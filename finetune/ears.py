@@ -13,7 +13,7 @@ from transformers import Qwen2AudioEncoder
 from demo.encoder import layered, pooled
 
 POSITIONS_PER_TOKEN = 2
-ALIKE = 1.25  # clips go together whose lengths differ by no more, since padding costs as well
+ALIKE = {"cpu": 1.25, "cuda": 2.0}  # the longest of clips that go together to the shortest
 
 
 class Ears:
@@ -33,23 +33,29 @@ class Ears:
 
         `lengths` says how many frames belong to each clip.
         """
-        clips = frames.split(lengths.tolist())
-        heard: dict[int, torch.Tensor] = {}
-        for places in alike(lengths.tolist()):
-            group = [clips[place] for place in places]
-            sizes = [len(clip) for clip in group]
-            hidden = nn.utils.rnn.pad_sequence(group, batch_first=True)
-            tokens = pooled(self.encoder, layered(self.encoder, self.layers, hidden, sizes))
-            for place, row, size in zip(places, tokens, sizes, strict=True):
-                heard[place] = row[: size // POSITIONS_PER_TOKEN]
-        return torch.cat([heard[place] for place in range(len(clips))])
+        clips, sizes = frames.split(lengths.tolist()), lengths.tolist()
+        groups = list(alike(sizes, ALIKE[frames.device.type]))
+        heard = torch.cat([self._heard([clips[place] for place in group]) for group in groups])
+        order = torch.tensor([place for group in groups for place in group])
+        tokens = torch.tensor(sizes) // POSITIONS_PER_TOKEN
+        runs = torch.arange(len(heard)).split(tokens[order].tolist())
+        back = torch.cat([runs[place] for place in order.argsort().tolist()])
+        return heard[back.to(heard.device)]
+
+    def _heard(self, clips: list[torch.Tensor]) -> torch.Tensor:
+        """The audio tokens of clips of like length, one clip after the other (tokens, width)."""
+        sizes = [len(clip) for clip in clips]
+        hidden = nn.utils.rnn.pad_sequence(clips, batch_first=True)
+        tokens = pooled(self.encoder, layered(self.encoder, self.layers, hidden, sizes))
+        own = torch.tensor(sizes, device=tokens.device) // POSITIONS_PER_TOKEN
+        return tokens[torch.arange(tokens.shape[1], device=tokens.device) < own[:, None]]
 
 
-def alike(lengths: list[int]) -> Iterator[list[int]]:
-    """The places of `lengths` in groups of like length."""
+def alike(lengths: list[int], most: float) -> Iterator[list[int]]:
+    """The places of `lengths` in groups whose longest is at most so many times the shortest."""
     group: list[int] = []
     for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if group and lengths[place] > ALIKE * lengths[group[0]]:
+        if group and lengths[place] > most * lengths[group[0]]:
             yield group
             group = []
         group.append(place)

@@ -30,8 +30,8 @@ class Listener:
         positions, two to a token. Clips are mono float32 at 16 kHz, at most 30 s; alike lengths
         waste least.
         """
-        mels, frames = log_mels(self.extractor, clips)
         where = next(self.encoder.parameters()).device.type
+        mels, frames = log_mels(self.extractor, clips, where)
         with torch.autocast(where, torch.bfloat16, enabled=bf16):
             rows = self._through(mels, frames)
         length = positions_of if self.trained else tokens_of

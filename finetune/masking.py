@@ -25,7 +25,8 @@ class Masking:
         """Features (frames, width) as the student gets them; only `speech` (frames,) has gaps."""
         noise = self.blur * features.std() * torch.randn_like(features)
         blurred = dropout(features + noise, self.numbers)
-        return blurred * (~(gaps(len(features), self.gaps, self.longest_gap) & speech))[:, None]
+        hidden = gaps(len(features), self.gaps, self.longest_gap, features.device) & speech
+        return blurred * ~hidden[:, None]
 
     def replies(self, words: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
         """Embeddings (rows, tokens, width) without some of those where `said` is true."""
@@ -33,10 +34,13 @@ class Masking:
         return words.masked_fill(hidden[..., None], 0.0)
 
 
-def gaps(frames: int, chance: float, longest: int) -> torch.Tensor:
+def gaps(
+    frames: int, chance: float, longest: int, device: torch.device | None = None
+) -> torch.Tensor:
     """Frames (frames,) that lie in a gap of 1 to `longest` frames."""
-    length = torch.randint(1, longest + 1, (frames,)) * (torch.rand(frames) < chance)
-    hidden = torch.zeros(frames, dtype=torch.bool)
+    begins = torch.rand(frames, device=device) < chance
+    length = torch.randint(1, longest + 1, (frames,), device=device) * begins
+    hidden = torch.zeros(frames, dtype=torch.bool, device=device)
     for distance in range(longest):
         begun = length[: frames - distance] > distance
         hidden[distance:] |= begun

@@ -75,7 +75,7 @@ def base_of(
         processor.save_pretrained(folder)
         model.save_pretrained(folder)
     model = Qwen2AudioForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
-    return model, AutoProcessor.from_pretrained(folder)
+    return model.to(options.device), AutoProcessor.from_pretrained(folder)  # type: ignore[arg-type]
 
 
 def heard(
@@ -106,7 +106,7 @@ def student_of(options: argparse.Namespace, model: Qwen2AudioForConditionalGener
             raise SystemExit(f"{options.start.name} has no saved checkpoint yet")
         kept = load_file(Path(last) / "model.safetensors")
         student.load_state_dict({**student.state_dict(), **kept})
-    return student
+    return student.to(options.device)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -124,7 +124,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--schedule", default=Recipe.schedule, help="of the learning rate")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
     parser.add_argument("--encoder-rate", type=float, default=Recipe.encoder_rate)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--batch-tokens", type=int, default=Recipe.batch_tokens)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--loaders", type=int, default=0, help="processes that make batches")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="faster steps; needs a C++ compiler")
     return parser
@@ -142,6 +146,10 @@ def main(arguments: list[str] | None = None) -> None:
     manifest = Manifest(path)
     recipe = Recipe(
         steps=options.steps,
+        epochs=options.epochs,
+        batch_tokens=options.batch_tokens,
+        device=options.device,
+        loaders=options.loaders,
         learning_rate=options.learning_rate,
         encoder_rate=options.encoder_rate,
         schedule=options.schedule,

@@ -53,7 +53,7 @@ class Student(nn.Module):
     def __init__(
         self,
         model: Qwen2AudioForConditionalGeneration,
-        ctc_layer: int = 3,
+        ctc_layer: int | None = None,
         ctc_weight: float = 0.5,
         compiled: bool = False,
         masking: Masking | None = None,
@@ -61,7 +61,8 @@ class Student(nn.Module):
     ) -> None:
         super().__init__()
         self.model, self.masking = model, masking
-        self.ctc_layer, self.ctc_weight = ctc_layer, ctc_weight
+        self.ctc_layer = ctc_layer or len(model.model.language_model.layers) // 2
+        self.ctc_weight = ctc_weight
         self.blank, width = model.lm_head.weight.shape
         self.ctc = nn.Linear(width, self.blank + 1) if ctc_weight else None
         self.traits = TraitHead(width) if ctc_weight else None
@@ -131,7 +132,12 @@ class Student(nn.Module):
         transcript_lengths: torch.Tensor,
     ) -> torch.Tensor:
         """Per token of transcript, so that long clips count for what they hold."""
-        padded = nn.utils.rnn.pad_sequence([*scores.split(clip_frames.tolist())])
+        clips = torch.arange(len(clip_frames), device=scores.device)
+        starts = clip_frames.cumsum(0) - clip_frames
+        clip_of = clips.repeat_interleave(clip_frames)
+        frame = torch.arange(len(scores), device=scores.device) - starts[clip_of]
+        padded = scores.new_zeros(int(clip_frames.max()), len(clips), scores.shape[-1])
+        padded = padded.index_put((frame, clip_of), scores)
         losses = nn.functional.ctc_loss(
             padded,
             transcripts,

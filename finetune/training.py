@@ -48,6 +48,7 @@ class Recipe:
     checkpointing: bool = False  # of activations: less memory, and a third more time
     deepspeed: Path | None = None
     device: str = "cpu"
+    loaders: int = 0  # processes that make batches; 0: the one that trains
 
 
 class StudentTrainer(Trainer):
@@ -58,7 +59,7 @@ class StudentTrainer(Trainer):
     ) -> None:
         super().__init__(**kwargs)
         self.batches, self.encoder_rate, self.save_all = batches, encoder_rate, save_all
-        self.sums: dict[str, float] = {}
+        self.sums: dict[str, torch.Tensor] = {}
 
     def get_train_dataloader(self) -> DataLoader:
         assert self.train_dataset is not None
@@ -66,6 +67,7 @@ class StudentTrainer(Trainer):
             self.train_dataset,  # type: ignore[arg-type]
             batch_sampler=self.batches,
             collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
         )
         return self.accelerator.prepare(loader)
 
@@ -93,13 +95,13 @@ class StudentTrainer(Trainer):
         outputs = model(**inputs)
         for name, value in outputs.items():
             if name != "loss":
-                self.sums[name] = self.sums.get(name, 0.0) + float(value)
+                self.sums[name] = value.detach() + self.sums.get(name, 0.0)
         return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         batches = self.args.logging_steps * self.args.gradient_accumulation_steps
         super().log(
-            {**logs, **{k: round(v / batches, 4) for k, v in self.sums.items()}}, start_time
+            {**logs, **{k: round(float(v) / batches, 4) for k, v in self.sums.items()}}, start_time
         )
         self.sums = {}
 
@@ -149,6 +151,7 @@ def arguments(recipe: Recipe, output: Path, steps: int) -> TrainingArguments:
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
+        dataloader_num_workers=recipe.loaders,
     )
 
 

@@ -44,7 +44,11 @@ class TraitHead(nn.Module):
         `hidden` holds the audio tokens of all clips (tokens, width), `clip_tokens` how many
         belong to each, `traits` the rows of `trait_ids` (clips, traits).
         """
-        means = torch.stack([clip.mean(0) for clip in hidden.split(clip_tokens.tolist())])
+        clip_of = torch.arange(len(clip_tokens), device=hidden.device).repeat_interleave(
+            clip_tokens
+        )
+        sums = hidden.new_zeros(len(clip_tokens), hidden.shape[1]).index_add(0, clip_of, hidden)
+        means = sums / clip_tokens[:, None]
         losses = [
             nn.functional.cross_entropy(head(means), wanted, ignore_index=IGNORED, reduction="sum")
             for head, wanted in zip(self.heads, traits.T, strict=True)

