@@ -28,18 +28,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("demo.requests").setLevel(logging.INFO)
+    from starlette.middleware import Middleware
+
     from demo.audio import Ear, Sandbox  # after the arguments: `--help` answers at once
     from demo.choosing import chosen, limits_of
     from demo.engine import EngineError
     from demo.health import routes
     from demo.loading import Loading
     from demo.ui.look import launch_options
-    from demo.ui.page import build_page
+    from demo.ui.page import build_page, uploads_folder
+    from demo.uploads import Cleaner, FolderError, Uploads, require_writable
     from demo.watching import Watch
 
     try:
         choice = chosen(settings)
-    except EngineError as error:
+        require_writable(uploads_folder())
+    except (EngineError, FolderError) as error:
         sys.exit(str(error))
     print(choice.notice, file=sys.stderr)
     for warning in warnings(settings, sys.argv[1:] if argv is None else argv):
@@ -52,7 +56,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             loading.wait()
     watch, ending = Watch(loading.engine), Event()
     page = build_page(loading, ear, settings, choice.notice, watch)
-    own = {"routes": routes(loading, watch, ending, settings.auth or ())}
+    own = {
+        "routes": routes(loading, watch, ending, settings.auth or ()),
+        "middleware": [Middleware(Uploads, language=settings.language)],
+    }
+    cleaner = Cleaner(uploads_folder())
+    cleaner.start()
     try:
         page.queue().launch(**launch_options(settings), **_serving(settings), app_kwargs=own)
         _serve(loading, ending, settings.grace_seconds)
@@ -62,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         loading.close()
         page.close(verbose=False)
         sandbox.close()
+        cleaner.close()
 
 
 def _serve(loading: "Loading", ending: Event, grace: float) -> None:

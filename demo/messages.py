@@ -19,8 +19,13 @@ Sentences = dict[str, tuple[str, str]]
 """A key to its English and its Chinese sentence, with `str.format` fields for the values."""
 
 
-def language_of(accept_language: str | None) -> Language:
-    """Which of the page's languages a browser asks for by its Accept-Language header."""
+def language_of(accept_language: str | None, wanted: str = "") -> Language:
+    """Which of the page's languages a browser asks for by its Accept-Language header.
+
+    Where the host `wanted` one of them, it is that one.
+    """
+    if wanted in ("en", "zh"):
+        return "zh" if wanted == "zh" else "en"
     first = (accept_language or "").split(",")[0].strip().lower()
     return "zh" if first.startswith("zh") else "en"
 

@@ -47,10 +47,10 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    log_file: Path, *flags: str, scheme: str = "http", ready: bool = True
+    log_file: Path, *flags: str, scheme: str = "http", ready: bool = True, port: int = 0
 ) -> Iterator[Served]:
     """The app with `flags`, once its page answers and, if `ready`, its engine too."""
-    port = free_port()
+    port = port or free_port()
     environ = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "2"}
     with log_file.open("wb") as log:
         process = subprocess.Popen(

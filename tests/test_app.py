@@ -111,7 +111,10 @@ def test_a_data_url_is_heard(client: Client, clip: str):
         ([{"role": "robot", "content": "hello"}], "robot"),
         ([turn("http://127.0.0.1:9/a.wav", "What?")], "127.0.0.1"),
         ([turn("data:audio/wav;base64,AAAA", "What?")], "not"),
+        ([{"role": "user", "content": "word " * 200_000}], "is 400032 tokens long"),
+        ([*10_000 * [{"role": "user", "content": "Go on."}]], "takes 8192"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_cannot_be_answered_gets_a_sentence(client: Client, conversation: Any, said: str):
     with pytest.raises(AppError, match=said) as error:

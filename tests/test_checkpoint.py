@@ -254,6 +254,9 @@ class Hub(BaseHTTPRequestHandler):
 
     folder: Path
     status = 200
+    breaks: str | None = None  # the file in whose middle it hangs up, once
+    leaves = False  # and is not there any more
+    gone = False
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -266,7 +269,9 @@ class Hub(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         path, _, query = self.path.partition("?")
-        if self.status != 200:
+        if self.gone:
+            self.close_connection = True
+        elif self.status != 200:
             code = "GatedRepo" if self.status == 403 else "RepoNotFound"
             self._send(self.status, b"{}", body, {"X-Error-Code": code})
         elif path in ("/api/models/me/mine/revision/main", "/api/models/me/mine"):
@@ -302,7 +307,17 @@ class Hub(BaseHTTPRequestHandler):
 
     def _send_file(self, file: Path, body: bool) -> None:
         known = {"ETag": f'"{etag(file)}"', "X-Repo-Commit": "a" * 40}
-        self._send(200, file.read_bytes(), body, known)
+        content, asked = file.read_bytes(), self.headers.get("Range")
+        if body and file.name == self.breaks:
+            type(self).breaks, type(self).gone = None, self.leaves
+            self.close_connection = True
+            self._send(200, content, False, known)
+            self.wfile.write(content[: len(content) // 2])
+        elif body and asked:
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            self._send(206, content[int(first) : int(last or len(content)) + 1], body, known)
+        else:
+            self._send(200, content, body, known)
 
     def _send(
         self, status: int, content: bytes, body: bool, headers: dict[str, str] | None = None
@@ -320,8 +335,11 @@ def etag(file: Path) -> str:
 
 
 @contextmanager
-def serving(folder: Path, status: int = 200) -> Iterator[str]:
-    handler = type("Here", (Hub,), {"folder": folder, "status": status})
+def serving(
+    folder: Path, status: int = 200, breaks: str | None = None, leaves: bool = False
+) -> Iterator[str]:
+    own = {"folder": folder, "status": status, "breaks": breaks, "leaves": leaves}
+    handler = type("Here", (Hub,), own)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -390,6 +408,26 @@ def test_a_download_is_whole_tells_its_progress_and_is_kept(
         assert (again["folder"], len(again["seen"])) == (got["folder"], 1)
     offline = fetched(hub, tmp_path, endpoint)
     assert offline.get("folder") == got["folder"], offline
+
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.mark.parametrize("hub", ["huggingface", "modelscope"])
+def test_a_download_goes_on_where_the_hub_hung_up(folder: Path, tmp_path: Path, hub: str) -> None:
+    with serving(folder, breaks=WEIGHTS) as endpoint:
+        got = fetched(hub, tmp_path, endpoint)
+    assert etag(Path(got["folder"]) / WEIGHTS) == etag(PREVIEW / WEIGHTS)
+
+
+def test_a_download_that_broke_off_is_made_whole(folder: Path, tmp_path: Path) -> None:
+    with serving(folder, breaks=WEIGHTS, leaves=True) as endpoint:
+        broken = fetched("huggingface", tmp_path, endpoint)
+    assert broken.get("key") == "broken_off", broken
+    assert "Start again" in broken["en"]
+    with serving(folder) as endpoint:
+        got = fetched("huggingface", tmp_path, endpoint)
+    assert etag(Path(got["folder"]) / WEIGHTS) == etag(PREVIEW / WEIGHTS)
 
 
 @pytest.mark.parametrize(

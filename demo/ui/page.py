@@ -1,6 +1,9 @@
 """The page: head, two tabs of conversation and one of batches, their settings, the API."""
 
+from pathlib import Path
+
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from demo.audio import Ear
 from demo.loading import Loading
@@ -48,3 +51,8 @@ def build_page(
         build_api(kit)
         build_batch_api(kit)
     return blocks
+
+
+def uploads_folder() -> Path:
+    """Where Gradio keeps what is uploaded."""
+    return Path(get_upload_folder())

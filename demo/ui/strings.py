@@ -118,7 +118,5 @@ def i18n(settings: Settings) -> gr.I18n:
 
 def language_for(request: gr.Request | None, settings: Settings) -> Language:
     """In which language the server speaks to the person behind `request`."""
-    if settings.language in ("en", "zh"):
-        return "zh" if settings.language == "zh" else "en"
     headers = getattr(request, "headers", None) or {}
-    return language_of(headers.get("accept-language"))
+    return language_of(headers.get("accept-language"), settings.language)

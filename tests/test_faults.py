@@ -1,0 +1,125 @@
+"""What a machine does to the app: a full or read-only disk, a kill, a clock that jumps."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from gradio_client import Client, handle_file
+from playwright.sync_api import Browser, expect
+
+from demo.uploads import FolderError, clean, require_writable
+from tests.conftest import CLIPS
+from tests.serving import Served, free_port, serving
+from tests.visitor import Visitor
+
+GLASS = CLIPS / "glass-breaking.flac"
+SMALL_DISK = "size=2m"
+
+
+def mounted(folder: Path, options: str) -> bool:
+    """Whether a disk of its own could be put there, which takes an administrator."""
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    return os.geteuid() == 0 and subprocess.run(command, check=False).returncode == 0
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A disk that is soon full."""
+    folder = tmp_path_factory.mktemp("disk")
+    if not mounted(folder, SMALL_DISK):
+        pytest.skip("only an administrator can mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def served(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The app on that disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(disk / "uploads"))
+        with serving(tmp_path_factory.mktemp("served") / "log") as app:
+            yield app
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> Path:
+    """A clip that does not fit on the disk."""
+    file = tmp_path / "big.wav"
+    soundfile.write(file, np.random.default_rng(0).normal(0, 0.1, 120 * 16_000), 16_000)
+    return file
+
+
+@pytest.mark.browser
+def test_a_full_disk_is_told_and_what_was_typed_is_kept(
+    served: Served, visitor: Visitor, big: Path
+):
+    visitor.open("analysis")
+    visitor.words.fill("What is that sound?")
+    visitor.page.locator("#question input[type=file]").set_input_files(big)
+    told = visitor.page.locator(".toast-body")
+    expect(told).to_contain_text("The disk of this server is full")
+    assert visitor.words.input_value() == "What is that sound?"
+    assert "Traceback" not in served.log
+    assert "No space left" in served.log
+    assert [problem for problem in visitor.problems if "507" in problem] == visitor.problems
+    visitor.problems.clear()
+
+
+def test_a_full_disk_is_cleared_and_the_app_goes_on(served: Served, disk: Path, big: Path):
+    client = Client(served.url, verbose=False)
+    asked = [{"role": "user", "content": [{"type": "audio", "audio_url": handle_file(big)}]}]
+    with pytest.raises(Exception, match="507"):
+        client.predict(asked, api_name="/generate")
+    clean(disk / "uploads", seconds=0)
+    asked[0]["content"][0]["audio_url"] = handle_file(GLASS)
+    assert client.predict(asked, api_name="/generate")
+
+
+@pytest.mark.browser
+def test_the_conversation_goes_on_after_a_kill_and_a_restart(browser: Browser, tmp_path: Path):
+    port = free_port()
+    with serving(tmp_path / "killed", port=port) as app:
+        visitor = Visitor(browser, app.url)
+        visitor.open("analysis")
+        first = visitor.answer("analysis", lambda: visitor.ask("What is that sound?", GLASS))
+        app.process.kill()
+        app.process.wait()
+    with serving(tmp_path / "again", port=port):
+        visitor.page.reload()
+        visitor.wait()
+        visitor.open("analysis")
+        expect(visitor.replies("analysis")).to_have_text([first])
+        again = visitor.answer("analysis", lambda: visitor.ask("What was the first sound?"))
+    visitor.close()
+    assert "glass" in first
+    assert "glass" in again
+
+
+def test_a_folder_that_takes_no_file_ends_the_start_in_a_sentence(tmp_path: Path):
+    if not mounted(tmp_path, "size=1m,ro"):
+        pytest.skip("only an administrator can mount a disk that is read-only")
+    try:
+        with pytest.raises(FolderError, match=r"Read-only file system.*GRADIO_TEMP_DIR"):
+            require_writable(tmp_path / "uploads")
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_only_what_nobody_writes_to_any_more_is_deleted(tmp_path: Path):
+    old, new, folder = tmp_path / "tmp1", tmp_path / "tmp2", tmp_path / "3f"
+    folder.mkdir()
+    for file in (old, new, folder / "clip.wav"):
+        file.write_bytes(b"sound")
+    long_ago = time.time() - 3600
+    for file in (old, folder / "clip.wav"):
+        os.utime(file, (long_ago, long_ago))
+    clean(tmp_path)
+    assert not old.exists()
+    assert new.exists()
+    assert (folder / "clip.wav").exists()
+    clean(tmp_path / "gone")
