@@ -24,7 +24,7 @@ from playwright.sync_api import sync_playwright
 
 from benchmarks.browsing import Timed, served, visiting
 from benchmarks.shapes import SHAPES, build
-from benchmarks.talking import RATE, as_loaded, greedy, machine
+from benchmarks.talking import RATE, as_loaded, greedy, machine, speak_words
 from demo.engine import EngineInfo
 from demo.local import LocalEngine
 from tests.conftest import CHROMIUM, QUIET_CHROMIUM
@@ -187,13 +187,16 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--shape", choices=["preview", *SHAPES], default="100m")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--turns", type=int, default=3, help="each way")
+    parser.add_argument("--turns", type=int, default=5, help="each way")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each clip")
     parser.add_argument("--tokens", type=int, default=2000, help="of the long reply")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args(arguments)
     model, processor = build(options.shape, options.device, getattr(torch, options.dtype))
-    model.generation_config.eos_token_id = None  # every reply has its full length
+    if options.shape == "preview":
+        model.generation_config.eos_token_id = None  # every reply has its full length
+    else:
+        speak_words(model, processor.tokenizer)
     info = EngineInfo("benchmark", options.device, options.dtype, 8192, False, greedy(64))
     with closing(Timed(LocalEngine(as_loaded(model), processor, info))) as engine:
         result = {"shape": options.shape, "machine": machine(options.device)}

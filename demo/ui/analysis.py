@@ -112,7 +112,7 @@ def _wire_box(chat: Chat, box: gr.MultimodalTextbox) -> Dependency:
         text, files = (value or {}).get("text") or "", (value or {}).get("files") or []
         yield from chat.speak(text, files, history, request, fields)
 
-    return box.submit(send, [box, chat.chatbot, *chat.panel.inputs], chat.outputs, **STREAMS)
+    return box.submit(send, [box, chat.chatbot, *chat.panel.inputs], chat.answered, **STREAMS)
 
 
 def _wire_ahead(chat: Chat, box: gr.MultimodalTextbox, uploaded: gr.Button) -> None:

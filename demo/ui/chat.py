@@ -65,8 +65,12 @@ class Chat:
 
     @property
     def outputs(self) -> list[Component]:
-        parts = [self.chatbot, self.stop, self.alert, self.pending, self.saved]
-        return [*parts, *self.entry.components]
+        return [*self.answered, self.pending]
+
+    @property
+    def answered(self) -> list[Component]:
+        """What a reply changes; the browser works for each of these at every piece of it."""
+        return [self.chatbot, self.stop, self.alert, self.saved, *self.entry.components]
 
     # The steps of a turn.
 
@@ -104,7 +108,6 @@ class Chat:
             self.chatbot: [*history, waiting],
             self.stop: gr.Button(visible=True),
             self.alert: "",
-            self.saved: past.kept(history),
             **self.entry.busy(),
         }
 
@@ -119,10 +122,14 @@ class Chat:
         request: gr.Request,
         fields: Sequence[Any],
     ) -> Iterator[Any]:
-        shown = history
+        shown, saved = history, False
         for grown in replies(self.kit, history, script, request, fields):
+            update = {} if grown == shown else {self.chatbot: grown}
+            # Ciphered by the browser, which must not keep the first word waiting.
+            if not saved and (past.kind_of(grown[-1]) or shown is not history):
+                update[self.saved], saved = past.kept(history), True
             # Also without news, as only at a yield can it be closed.
-            yield gr.skip() if grown == shown else {self.chatbot: grown}
+            yield update or gr.skip()
             shown = grown
         yield self.finish(shown, request)
 
@@ -159,7 +166,8 @@ class Chat:
         return self._set_out(past.edited(history, index, str(event.value)), request)
 
     def _set_out(self, history: History, request: gr.Request) -> Updates:
-        return {**self.begun(history, request), self.pending: uuid.uuid4().hex}
+        asked = {self.saved: past.kept(history), self.pending: uuid.uuid4().hex}
+        return {**self.begun(history, request), **asked}
 
     def clear(self) -> Updates:
         return {
@@ -182,7 +190,7 @@ class Chat:
 def wire(chat: Chat, blocks: gr.Blocks, sent: Sequence[Dependency]) -> None:
     """Connects the parts that every tab has; `sent` are the tab's own events that send a turn."""
     again = chat.pending.change(
-        chat.again, [chat.chatbot, *chat.panel.inputs], chat.outputs, **STREAMS
+        chat.again, [chat.chatbot, *chat.panel.inputs], chat.answered, **STREAMS
     )
     answering: list[Any] = [*sent, again]
     for event in answering:

@@ -90,7 +90,7 @@ def build_examples(examples: tuple[Example, ...]) -> list[tuple[Example, gr.Butt
 def wire_examples(chat: Chat, buttons: list[tuple[Example, gr.Button]]) -> list[Dependency]:
     inputs = [chat.chatbot, *chat.panel.inputs]
     return [
-        button.click(_play(chat, example), inputs, chat.outputs, **STREAMS)
+        button.click(_play(chat, example), inputs, chat.answered, **STREAMS)
         for example, button in buttons
     ]
 

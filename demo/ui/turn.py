@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from demo.loading import Loading, Status
 
 UPDATES_PER_SECOND = 25  # more is work for the browser that no eye sees
+WORDLESS_SECONDS = 0.1  # a word that comes sooner is not held up by a note that none is there
 POLL_SECONDS = 0.25
 
 
@@ -82,11 +83,12 @@ def answer(conversation: Conversation, options: Options, desk: Desk) -> Generato
 
 
 def paced(replies: Iterable[Reply], per_second: float = UPDATES_PER_SECOND) -> Iterator[Reply]:
-    """Fewer of `replies`: the first, the first word, the last, and `per_second` between them.
+    """Fewer of `replies`: the first word, the last, and `per_second` between them.
 
-    Nothing is held back for longer than that, so closing takes no longer either.
+    Nothing is held back for longer than that, or than `WORDLESS_SECONDS` before the first word,
+    so closing takes no longer either.
     """
-    latest, due, begun = None, 0.0, False
+    latest, due, begun = None, time.monotonic() + WORDLESS_SECONDS, False
     for latest in replies:
         now = time.monotonic()
         if now >= due or (latest.text and not begun):

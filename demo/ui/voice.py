@@ -94,6 +94,6 @@ def _wire_entry(chat: Chat, recorder: gr.Audio, files: gr.File) -> list[Dependen
 
     rest = [chat.chatbot, *chat.panel.inputs]
     return [
-        recorder.stop_recording(recorded, [recorder, *rest], chat.outputs, **STREAMS),
-        files.upload(dropped, [files, *rest], chat.outputs, **STREAMS),
+        recorder.stop_recording(recorded, [recorder, *rest], chat.answered, **STREAMS),
+        files.upload(dropped, [files, *rest], chat.answered, **STREAMS),
     ]
