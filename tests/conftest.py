@@ -64,7 +64,7 @@ def engine() -> Iterator[LocalEngine]:
         yield engine
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     flags = ["--model", "preview", "--dtype", "float32", "--mcp"]
