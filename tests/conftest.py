@@ -15,6 +15,7 @@ from demo.checkpoint import choose, load
 from demo.local import LocalEngine
 from tests.model_card import ModelCard
 from tests.serving import ROOT, Served, serving
+from tests.sounds import wav
 from tests.visitor import Visitor
 
 Visit = Callable[..., Visitor]
@@ -48,6 +49,13 @@ def launch(playwright: Playwright, microphone: Path) -> Browser:
         executable_path=str(CHROMIUM),
         args=[*QUIET_CHROMIUM, *fake, f"--use-file-for-fake-audio-capture={microphone}"],
     )
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> str:
+    path = tmp_path / "tone.wav"
+    path.write_bytes(wav())
+    return str(path)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from demo.checkpoint import choose, load
 from demo.engine import EngineError, Options
 from demo.local import LocalEngine
 from demo.quantizing import quantization
+from tests.local_parts import CASES, GREEDY
 from tests.steps import captured_step
-from tests.test_local import CASES, GREEDY
 
 
 @pytest.fixture(scope="module")

@@ -7,91 +7,26 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import (
-    AutoProcessor,
-    Qwen2AudioEncoder,
-    Qwen2AudioEncoderConfig,
-    Qwen2AudioForConditionalGeneration,
-)
+from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
-from demo.encoder import mel_frames, tokens_of
-from eval_audio.cases import Case
-from eval_audio.preview import normal, right
 from eval_audio.replying import Replier
-from finetune import answers, blending, export
-from finetune.base import Shape, build_base
+from finetune import blending, export
 from finetune.collating import FeatureCollator, TokenBatches
-from finetune.conversations import MAKERS, conversation
 from finetune.encoding import fill
 from finetune.features import Listener
 from finetune.manifest import Manifest, write_manifest
 from finetune.masking import Masking
-from finetune.rendering import IGNORED, Renderer, audio_parts
-from finetune.shelf import SCHEME, Shelf
+from finetune.rendering import Renderer
 from finetune.store import FeatureStore
 from finetune.student import Student
-from finetune.tokenizer import CONTROL_TOKENS, train_tokenizer
 from finetune.training import Recipe, train
 from finetune.traits import TraitHead, trait_ids
-
-TEXTS = ["You are a helpful assistant.", "Audio 1: What is that sound? I hear a siren.", "你好"] * 9
-HOP = 160  # samples a mel frame
-TINY = Shape(width=32, layers=3, heads=2, key_value_heads=2, mlp=48)
+from tests.finetune_parts import noise, talk, tiny_model
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """A tiny model and its processor."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("encoder")
-    config = Qwen2AudioEncoderConfig(
-        num_mel_bins=80,
-        encoder_layers=2,
-        encoder_attention_heads=2,
-        encoder_ffn_dim=64,
-        d_model=32,
-    )
-    Qwen2AudioEncoder(config).save_pretrained(folder)
-    return build_base(str(folder), train_tokenizer(TEXTS, 400), TINY, seed=1)
-
-
-def noise(samples: int, seed: int = 0) -> np.ndarray:
-    return (np.random.default_rng(seed).standard_normal(samples) * 0.1).astype(np.float32)
-
-
-def row(name: str, kind: str, **fields) -> dict:
-    """A library row, as the clips' index has them."""
-    blank = dict.fromkeys(
-        ("text", "words", "question", "sound", "count", "of", "pitch", "gender", "level")
-    )
-    return {"id": name, "kind": kind, "language": "en", "seconds": 1.0, **blank, **fields}
-
-
-def spoken(name: str, text: str, kind: str = "sentence", **fields) -> dict:
-    return row(name, kind, text=text, words=text.lower().strip("."), **fields)
-
-
-@pytest.fixture(scope="module")
-def shelf():
-    levels = ("quiet", "normal", "loud")
-    rows = [spoken(f"s{n}", f"Sentence {n}.", level=levels[n % 3], gender="male") for n in range(9)]
-    rows += [spoken(f"w{n}", "Six", kind) for n, kind in enumerate(("word", "digit", "number"))]
-    rows += [
-        spoken("q", "What is two plus two?", "question", question={"id": "add", "a": 2, "b": 2})
-    ]
-    rows += [spoken("z", "你好。", "question_zh", question={"id": "zh_hello"}, language="zh")]
-    rows += [
-        row("x", "sound", sound="siren", level="loud", pitch="high"),
-        row("y", "silence", sound="silence"),
-    ]
-    rows += [row(f"c{n}", "count", sound="beeping", count=n, of="beeps") for n in (1, 3)]
-    return Shelf(rows, seed=1, long_clips=5)
-
-
-def talk(url: str, reply: str) -> list[dict]:
-    part = {"type": "audio", "audio_url": url, "transcript": "A siren"}
-    question = {"type": "text", "text": "What is that sound?"}
-    return [{"role": "user", "content": [part, question]}, {"role": "assistant", "content": reply}]
+    return tiny_model(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture
@@ -112,87 +47,6 @@ def features_of(tiny, manifest: Manifest, folder: Path, trained_layers: int = 0)
     listener = Listener(tower, processor.feature_extractor, trained_layers)
     fill(store, manifest.clips(), lambda url: noise(16_000 + 999 * int(url[-1])), listener)
     return store
-
-
-# -- what is rendered, and what is learned -------------------------------------------------
-
-
-def test_only_the_assistants_words_and_their_end_are_learned(tiny):
-    _, processor = tiny
-    turns = [
-        *talk("a", "I hear a siren."),
-        *talk("b", "你好 🙂"),
-        {"role": "user", "content": "Bye"},
-    ]
-    rendered = Renderer(processor).render(turns, lambda part: 7)
-    learned = [t for t, label in zip(rendered.ids, rendered.labels, strict=True) if label == t]
-    assert processor.tokenizer.decode(learned) == "I hear a siren.<|im_end|>你好 🙂<|im_end|>"
-    assert sum(label != IGNORED for label in rendered.labels) == len(learned)
-
-
-def test_the_rendering_is_what_the_processor_makes_for_the_app(tiny):
-    _, processor = tiny
-    clips = [noise(16_000), noise(23_777)]
-    turns = [*talk("0", "I hear a siren."), *talk("1", "")[:1]]
-    text = processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    expected = processor(text=text, audio=clips, sampling_rate=16_000)["input_ids"][0]
-    rendered = Renderer(processor).render(
-        turns,
-        lambda part: tokens_of(-(-len(clips[int(part["audio_url"])]) // HOP)),
-        generation=True,
-    )
-    assert rendered.ids == list(expected)
-
-
-def test_every_control_token_is_one_token_and_any_text_survives(tiny):
-    tokenizer = tiny[1].tokenizer
-    assert all(len(tokenizer.encode(token)) == 1 for token in CONTROL_TOKENS)
-    odd = "naïve 你好吗 🙂\n\tщ"
-    assert tokenizer.decode(tokenizer.encode(odd)) == odd
-
-
-# -- features ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("samples", [1_600, 16_000, 23_777, 79_999, 480_000])
-def test_a_short_window_gives_what_the_whole_one_gives(tiny, samples):
-    """Heard beside a longer clip, as in a batch; the model's own forward pass is the judge."""
-    model, processor = tiny
-    clip = noise(samples)
-    listener = Listener(model.model.audio_tower.eval(), processor.feature_extractor)
-    short = listener.hear([clip, noise(min(480_000, samples + 9_000), 1)])[0]
-    mel = processor.feature_extractor(
-        clip, sampling_rate=16_000, return_attention_mask=True, return_tensors="pt"
-    )
-    own = mel_frames(processor.feature_extractor, clip)
-    assert int(mel["attention_mask"].sum()) == own
-    with torch.inference_mode():
-        frames = (own - 1) // 2 + 1
-        mask = torch.zeros(1, 1, 1, 1500)
-        mask[..., frames:] = torch.finfo(torch.float32).min
-        whole = model.model.audio_tower(
-            mel["input_features"], attention_mask=mask.expand(1, 1, 1500, 1500)
-        ).last_hidden_state[0]
-    assert len(short) == tokens_of(own)
-    np.testing.assert_allclose(short, whole[: len(short)], atol=2e-4)
-
-
-def test_a_store_survives_a_run_that_was_killed_while_writing(tmp_path):
-    arrays = [np.full((n, 8), n, np.float32) for n in (3, 5)]
-    store = FeatureStore(tmp_path, 8)
-    store.add(["a"], arrays[:1])
-    with (tmp_path / "features.f16").open("ab") as file:
-        file.write(b"half an array")
-    with (tmp_path / "features.jsonl").open("a") as file:
-        file.write('["b", 3')
-    again = FeatureStore(tmp_path, 8)
-    assert "b" not in again
-    again.add(["b"], arrays[1:])
-    np.testing.assert_array_equal(again["a"], arrays[0])
-    np.testing.assert_array_equal(again["b"], arrays[1])
-
-
-# -- training ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("trained_layers", [0, 1])
@@ -379,53 +233,3 @@ def test_an_export_loads_with_plain_transformers_and_replies_the_same(tiny, tmp_
     expected = again.decode(ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     both = [turns, [*talk("a", "I hear a siren."), *turns]]
     assert replier.replies(both)[0].startswith(expected)
-
-
-# -- conversations -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", sorted(MAKERS))
-def test_conversations_end_with_the_assistant_and_name_only_clips_of_the_shelf(shelf, name):
-    for seed in range(30):
-        turns = MAKERS[name](shelf, np.random.default_rng(seed))
-        assert [turn["role"] for turn in turns] == ["user", "assistant"] * (len(turns) // 2)
-        assert all(turn["content"] for turn in turns)
-        for part in audio_parts(turns):
-            assert set(part["audio_url"].removeprefix(SCHEME).split("+")) <= set(shelf.rows)
-
-
-def test_the_same_seed_draws_the_same_conversation(shelf):
-    first, again, other = (conversation(shelf, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert first == again
-    assert first != other
-
-
-def test_answers_are_those_of_the_rows(shelf):
-    said = shelf.rows
-    assert answers.voice(said["q"]) == "Two plus two is four."
-    assert answers.transcribe(said["q"], zh=False) == "What is two plus two?"
-    assert answers.voice(said["c3"]) == "I hear three beeps."
-    assert answers.count(said["c1"], zh=False) == "I hear one beep."
-    assert answers.transcript(said["c3"]) == "beep beep beep"
-    assert answers.sound(said["y"], zh=True) == "我只听到寂静。"
-    assert answers.COMMAND in answers.honest(zh=True)
-
-
-def test_scoring_forgives_writing_and_nothing_else():
-    case = Case("sentences", "transcribe", [], "It's 7 o'clock.", "words")
-    assert right(case, "it's seven o'clock")
-    assert not right(case, "it's six o'clock")
-    assert normal("Twenty-one, please!") == "twenty one please"
-    length = Case("length", "length", [], "It is about ten seconds long.", "seconds")
-    assert right(length, "It is about nine seconds long.")
-    assert not right(length, "It is about seven seconds long.")
-    assert not right(length, "I hear a siren.")
-
-
-def test_a_manifest_is_read_in_either_spelling(tmp_path: Path):
-    turns = talk("a", "I hear a siren.")
-    path = tmp_path / "m.jsonl"
-    path.write_text("\n".join(json.dumps({key: turns}) for key in ("messages", "conversation")))
-    manifest = Manifest(path)
-    assert [manifest[0], manifest[1]] == [turns, turns]
-    assert list(manifest.clips()) == ["a"]

@@ -1,10 +1,6 @@
-"""`python -m finetune` on a tiny model: LoRA and full, stopped and resumed, in two processes."""
+"""`python -m finetune` on a tiny model: LoRA and full, in parts, stopped and resumed."""
 
 import json
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,84 +9,24 @@ import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
-from transformers import (
-    AutoProcessor,
-    Qwen2AudioEncoder,
-    Qwen2AudioEncoderConfig,
-    Qwen2AudioForConditionalGeneration,
-    TrainingArguments,
-)
+from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from finetune import training
 from finetune.__main__ import main
-from finetune.base import Shape, build_base
 from finetune.student import Student
-from finetune.tokenizer import train_tokenizer
 from finetune.training import Recipe, arguments
 from tests.model_card import ModelCard
-
-ROOT = Path(__file__).parents[1]
-RATE = 16_000
-TEXTS = ["You are a helpful assistant.", "Audio 1: What is that? I hear a siren.", "你好"] * 9
-TINY = Shape(width=32, layers=2, heads=2, key_value_heads=2, mlp=48)
-WEIGHTS = "adapter_model.safetensors"
-DEEPSPEED = ROOT / "finetune" / "deepspeed"
+from tests.tuning_parts import LORA, RATE, adapter, lesson, near, tiny_checkpoint, words
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny checkpoint in a folder."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("tiny")
-    config = Qwen2AudioEncoderConfig(
-        num_mel_bins=80,
-        encoder_layers=2,
-        encoder_attention_heads=2,
-        encoder_ffn_dim=64,
-        d_model=32,
-    )
-    Qwen2AudioEncoder(config).save_pretrained(folder / "encoder")
-    tokenizer = train_tokenizer(TEXTS, 400)
-    model, processor = build_base(str(folder / "encoder"), tokenizer, TINY, seed=1)
-    model.save_pretrained(folder / "base")
-    processor.save_pretrained(folder / "base")
-    return folder / "base"
+    return tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight conversations about four clips, some of two clips, one of none."""
-    folder = tmp_path_factory.mktemp("lesson")
-    for number in range(4):
-        sound = np.random.default_rng(number).uniform(-0.2, 0.2, RATE + 999 * number)
-        soundfile.write(folder / f"{number}.wav", sound, RATE)
-    parts = [{"type": "audio", "audio_url": f"{number}.wav"} for number in range(4)]
-    asked = {"type": "text", "text": "What is that?"}
-    contents = [[part, asked] for part in parts] + [[one, parts[0], asked] for one in parts[1:]]
-    turns = [
-        [{"role": "user", "content": content}, {"role": "assistant", "content": f"A siren {n}."}]
-        for n, content in enumerate([*contents, "Hello"])
-    ]
-    lines = [json.dumps({"messages": one}) for one in turns]
-    (folder / "train.jsonl").write_text("\n".join(lines) + "\n")
-    return folder / "train.jsonl"
-
-
-def words(base: Path, manifest: Path, output: Path, *more: str) -> list[str]:
-    given = f"--model {base} --train {manifest} --output {output} --device cpu"
-    return [*given.split(), "--batch-tokens", "120", "--learning-rate", "1e-2", *more]
-
-
-def adapter(output: Path) -> dict[str, torch.Tensor]:
-    return load_file(output / "adapter" / WEIGHTS)
-
-
-def near(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], most: float = 0.0) -> bool:
-    assert one.keys() == other.keys()
-    return all(torch.allclose(one[name], other[name], atol=most, rtol=0) for name in one)
-
-
-LORA = ("--lora", "--lora-dropout", "0", "--steps", "4")
+    return lesson(tmp_path_factory.mktemp("lesson"))
 
 
 @pytest.fixture(scope="module")
@@ -234,82 +170,3 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_stopped(
     assert near(adapter(tmp_path / "out"), adapter(learned), 1e-7)
     main(given)  # and once more: there is nothing left to do
     assert near(adapter(tmp_path / "out"), adapter(learned), 1e-7)
-
-
-def test_a_run_does_not_go_on_with_other_settings(base: Path, manifest: Path, tmp_path: Path):
-    main(words(base, manifest, tmp_path / "out", *LORA))
-    with pytest.raises(SystemExit, match=r"out holds a run with another --lora-rank\."):
-        main(words(base, manifest, tmp_path / "out", *LORA, "--lora-rank", "4"))
-
-
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [
-        (["--lora-encoder"], "go with --lora"),
-        (["--lora", "--trained-layers", "1"], "take --lora-encoder"),
-        (["--epochs", "0"], "--epochs must be 1 or more"),
-        (["--steps", "0"], "--steps must be 1 or more"),
-        (["--eval", "nowhere.jsonl"], "nowhere.jsonl is not there"),
-    ],
-)
-def test_options_that_make_no_sense_are_refused(
-    base: Path, manifest: Path, tmp_path: Path, more: list[str], said: str,
-    capsys: pytest.CaptureFixture[str],
-):  # fmt: skip
-    with pytest.raises(SystemExit):
-        main(words(base, manifest, tmp_path / "out", *more))
-    assert said in capsys.readouterr().err
-
-
-@pytest.mark.skipif(find_spec("deepspeed") is not None, reason="deepspeed is installed")
-def test_deepspeed_is_asked_for_by_name_where_it_is_missing(
-    base: Path, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    given = words(base, manifest, tmp_path / "out", "--deepspeed", str(DEEPSPEED / "zero3.json"))
-    with pytest.raises(SystemExit):
-        main(given)
-    assert "pip install deepspeed" in capsys.readouterr().err
-
-
-def test_a_model_that_is_none_is_refused(manifest: Path, tmp_path: Path):
-    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(SystemExit, match="llama, not a Qwen2-Audio"):
-        main(words(tmp_path, manifest, tmp_path / "out"))
-
-
-def test_two_processes_learn_what_one_learns_from_the_same_batches(
-    base: Path, manifest: Path, tmp_path: Path
-):
-    """Each step of two processes is a step of one that takes two batches.
-
-    `--multi_gpu` is accelerate's word for several processes; with `--cpu` it would start one.
-    """
-    main(words(base, manifest, tmp_path / "one", *LORA, "--accumulate", "2"))
-    launch = "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1"
-    how = f"{launch} --mixed_precision no --dynamo_backend no --num_cpu_threads_per_process 1"
-    given = words(base, manifest, tmp_path / "two", *LORA, "--eval", str(manifest))
-    done = subprocess.run(
-        [sys.executable, "-m", *how.split(), "--main_process_port", "0", "-m", "finetune", *given],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("loss on train.jsonl: ") == 1
-    assert near(adapter(tmp_path / "two"), adapter(tmp_path / "one"), 1e-4)
-
-
-@pytest.mark.parametrize("stage", [2, 3])
-def test_the_deepspeed_configurations_load(stage: int, tmp_path: Path):
-    file = DEEPSPEED / f"zero{stage}.json"
-    assert json.loads(file.read_text())["zero_optimization"]["stage"] == stage
-    pytest.importorskip("deepspeed", reason="deepspeed is not installed")
-    found: TrainingArguments = arguments(Recipe(deepspeed=file, accumulate=2), tmp_path, 10)
-    config = found.hf_deepspeed_config
-    assert config is not None
-    assert config.is_zero3() == (stage == 3)
-    config.trainer_config_finalize(found, None, 10)
-    assert config.get_value("gradient_accumulation_steps") == 2
-    assert config.get_value("bf16.enabled") is True
-    assert "auto" not in json.dumps(config.config)

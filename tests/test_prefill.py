@@ -5,59 +5,37 @@ On a small model with random weights: its replies hang on every number, and it i
 
 import copy
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from transformers import AutoConfig, AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from demo import attention
-from demo.caches import cache_bytes, new_cache
-from demo.checkpoint import PREVIEW
-from demo.decoding import Pieces
 from demo.encoder import embed, log_mel
-from demo.engine import Budgets, Conversation, EngineInfo, Options
+from demo.engine import Budgets, EngineInfo, Options
 from demo.local import LocalEngine
 from demo.packing import quicken
-from demo.stores import ClipStore, Prefix, PrefixStore
-from demo.streaming import SPARE_MOST, InferenceThread
+from tests.prefill_parts import (
+    GREEDY,
+    RATE,
+    Small,
+    Turn,
+    asked,
+    build,
+    engine_ids,
+    plain_ids,
+    sound,
+)
+from tests.prefill_parts import small as small
 from tests.steps import captured_step
 
-Small = tuple[Any, Any, Any]
-"""The engine's model, the processor, and the same model for plain Transformers."""
-
-RATE = 16_000
-GREEDY = Options(max_new_tokens=6, temperature=0.0, top_p=1.0, top_k=50, repetition_penalty=1.0)
 SAMPLED = replace(GREEDY, temperature=0.9, top_p=0.8, repetition_penalty=1.3, seed=7)
 TINY = Budgets(clips=20_000, conversations=150_000)  # two clips, one short conversation
-
-
-@pytest.fixture(scope="module")
-def small() -> Small:
-    """A model of random weights in the preview's shape, but thinner; and its processor."""
-    torch.manual_seed(0)
-    config: Any = AutoConfig.from_pretrained(PREVIEW)
-    audio, text = config.audio_config, config.text_config
-    audio.d_model, audio.encoder_attention_heads, audio.encoder_layers = 48, 2, 1
-    audio.encoder_ffn_dim = 64
-    text.hidden_size, text.num_attention_heads, text.num_key_value_heads = 64, 2, 2
-    text.intermediate_size, text.num_hidden_layers = 96, 2
-    text.layer_types, text.initializer_range = ["full_attention"] * 2, 0.3
-    model = Qwen2AudioForConditionalGeneration(config).eval()
-    # Plain Transformers gets weights of its own: the engine stops its model by hooks in it.
-    return model, AutoProcessor.from_pretrained(PREVIEW), copy.deepcopy(model)
-
-
-def build(small: Small, budgets: Budgets) -> LocalEngine:
-    info = EngineInfo("small", "cpu", "float32", 8192, False, GREEDY)
-    return LocalEngine(small[0], small[1], info, budgets)
 
 
 @pytest.fixture(scope="module")
@@ -84,63 +62,6 @@ def static(small: Small) -> Iterator[LocalEngine]:
     info = EngineInfo("small", "cpu", "float32", 8192, False, GREEDY)
     with closing(LocalEngine(small[0], small[1], info, TINY, captured_step())) as engine:
         yield engine
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A user's turn: its clips as (seed, tenths of a second), and its words."""
-
-    clips: tuple[tuple[int, int], ...]
-    words: str
-
-
-def sound(clip: tuple[int, int]) -> np.ndarray:
-    seed, tenths = clip
-    drawn = np.random.default_rng(seed).normal(0, 0.1, tenths * RATE // 10)
-    return drawn.astype(np.float32)
-
-
-def asked(turns: list[tuple[Turn, str]]) -> tuple[Conversation, list[np.ndarray]]:
-    """The conversation of turns and their replies, the last of them still open."""
-    conversation: Conversation = []
-    windows: list[np.ndarray] = []
-    for turn, reply in turns:
-        parts = [{"type": "audio", "audio_url": "clip"} for _ in turn.clips]
-        content = [*parts, {"type": "text", "text": turn.words}]
-        conversation += [{"role": "user", "content": content}]
-        conversation += [{"role": "assistant", "content": reply}]
-        windows += [sound(clip) for clip in turn.clips]
-    return conversation[:-1], windows
-
-
-def plain_ids(small: Small, turns: list[tuple[Turn, str]], options: Options) -> list[int]:
-    """The reply's tokens by plain Transformers, everything computed anew."""
-    _, processor, model = small
-    conversation, windows = asked(turns)
-    text = processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
-    given_sound = {"audio": windows, "sampling_rate": RATE} if windows else {}
-    inputs = processor(text=text, **given_sound, return_tensors="pt")
-    how: dict[str, Any] = {"do_sample": False}
-    if options.temperature:
-        torch.manual_seed(options.seed or 0)
-        how = {"do_sample": True, "temperature": options.temperature, "top_p": options.top_p}
-    ids = model.generate(
-        **inputs,
-        **how,
-        top_k=options.top_k,
-        repetition_penalty=options.repetition_penalty,
-        max_new_tokens=options.max_new_tokens,
-    )
-    return ids[0, inputs["input_ids"].shape[1] :].tolist()
-
-
-def engine_ids(engine: LocalEngine, turns: list[tuple[Turn, str]], options: Options) -> list[int]:
-    """The reply's tokens as the engine draws them."""
-    drawn: list[int] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Pieces, "add", lambda self, token: drawn.append(token))
-        list(engine.stream(*asked(turns), options))
-    return drawn
 
 
 CLIP = st.tuples(st.integers(0, 2), st.sampled_from([1, 7, 10]))
@@ -193,79 +114,6 @@ def test_any_conversation_gets_the_replies_of_plain_transformers(
         here = [*here[:-1], (here[-1][0], text)]
 
 
-@pytest.fixture
-def fed(small: Small, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many positions each prefill step feeds to the decoder, as they come."""
-    counts: list[int] = []
-    decoder = small[0].model.language_model
-    forward = decoder.forward
-
-    def counting(*args: Any, **kwargs: Any) -> Any:
-        if kwargs.get("inputs_embeds") is not None and kwargs["inputs_embeds"].shape[1] > 1:
-            counts.append(kwargs["inputs_embeds"].shape[1])
-        return forward(*args, **kwargs)
-
-    monkeypatch.setattr(decoder, "forward", counting)
-    return counts
-
-
-def test_a_longer_conversation_feeds_only_what_is_new(small: Small, fed: list[int]) -> None:
-    first = Turn(((1, 100),), "What is it?")
-    with closing(build(small, Budgets())) as engine:
-        reply = small[1].decode(engine_ids(engine, [(first, "")], GREEDY), skip_special_tokens=True)
-        assert sum(fed) > 250  # the clip alone is so many
-        fed.clear()
-        engine_ids(engine, [(first, reply), (Turn((), "And now?"), "")], GREEDY)
-    assert 0 < sum(fed) < 60
-
-
-def test_a_prepared_clip_is_not_fed_again(small: Small, fed: list[int]) -> None:
-    turns = [(Turn(((6, 100),), "What do you hear?"), "")]
-    expected = plain_ids(small, turns, GREEDY)
-    with closing(build(small, Budgets())) as engine:
-        fed.clear()
-        engine.prepare(*asked([(Turn(((6, 100),), ""), "")]))
-        assert engine.idle.wait(20)
-        assert sum(fed) > 250
-        fed.clear()
-        assert engine_ids(engine, turns, GREEDY) == expected
-    assert 0 < sum(fed) < 40
-
-
-def test_a_reply_comes_before_what_is_prepared(small: Small) -> None:
-    ahead = [(Turn(((7, 290), (8, 290), (9, 290)), "Which?"), "")]
-    turns = [(Turn(((1, 10),), "What is it?"), "")]
-    expected = plain_ids(small, turns, GREEDY)
-    with closing(build(small, Budgets())) as engine:
-        engine.prepare(*asked(ahead))
-        engine.prepare(*asked(ahead))
-        assert engine_ids(engine, turns, GREEDY) == expected
-        assert not engine.idle.is_set()  # what was prepared goes on afterwards
-        assert engine.idle.wait(20)
-        assert engine_ids(engine, ahead, GREEDY) == plain_ids(small, ahead, GREEDY)
-
-
-def test_only_the_newest_of_too_much_spare_work_is_done() -> None:
-    thread, gate, done = InferenceThread(), threading.Event(), []
-    thread.prepare(lambda work: done.append(gate.wait(20)))
-    while not thread.busy:
-        time.sleep(0.01)
-    for number in range(40):
-        thread.prepare(lambda work, number=number: done.append(number))
-    gate.set()
-    assert thread.idle.wait(20)
-    assert done == [True, *range(40 - SPARE_MOST, 40)]
-    thread.close(RuntimeError("the end"))
-
-
-def test_closing_drops_what_is_prepared(small: Small) -> None:
-    engine = build(small, Budgets())
-    engine.prepare(*asked([(Turn(((7, 290), (8, 290)), "Which?"), "")]))
-    engine.close()
-    with pytest.raises(Exception, match="shut down"):
-        engine.prepare(*asked([(Turn((), "Hello"), "")]))
-
-
 def test_clips_of_equal_length_are_told_apart(small: Small, roomy: LocalEngine) -> None:
     one, other = ([(Turn(((seed, 50),), "What is it?"), "")] for seed in (11, 12))
     assert engine_ids(roomy, one, GREEDY) == plain_ids(small, one, GREEDY)
@@ -315,34 +163,6 @@ def test_a_clips_own_frames_give_what_the_padded_window_gives(small: Small, samp
     mel, frames = log_mel(processor.feature_extractor, window)
     assert frames == int(extracted["attention_mask"].sum())
     torch.testing.assert_close(embed(model, mel, frames), padded, atol=1e-4, rtol=1e-4)
-
-
-def test_the_clip_store_forgets_what_was_used_longest_ago() -> None:
-    store = ClipStore(budget=3 * 400)
-    for name in "abc":
-        store.put(name, torch.zeros(100))
-    store.get("a")
-    store.put("d", torch.zeros(100))
-    assert store.get("b") is None
-    assert store.get("a") is not None
-    assert store.bytes == 3 * 400
-
-
-def test_a_prefix_store_keeps_to_its_budget_and_never_gives_all_away(
-    small: Small,
-) -> None:
-    embeds = torch.zeros(1, 10, 64)
-    cache = new_cache()
-    small[0].model.language_model(inputs_embeds=embeds, past_key_values=cache, use_cache=True)
-    store = PrefixStore(budget=cache_bytes(cache))
-    store.put(Prefix(list(range(10)), cache))
-    taken = store.take(list(range(10)))
-    assert (len(taken.keys), taken.cache.get_seq_length()) == (9, 9)
-    assert store.bytes == 0
-    store.put(Prefix(taken.keys, taken.cache))
-    shared = store.take([0, 1, 2, 99])  # little of it is shared: the kept one stays
-    assert (shared.keys, shared.cache.get_seq_length()) == ([0, 1, 2], 3)
-    assert store.take(list(range(10))).keys == list(range(9))
 
 
 def test_many_new_positions_over_a_long_cache_give_the_same_tokens(

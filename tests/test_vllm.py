@@ -24,8 +24,8 @@ from demo.conversation import from_history
 from demo.engine import Budgets, Engine, Options
 from demo.remote_errors import RemoteError
 from demo.ui.examples import CLIPS
+from tests.local_parts import CASES, noise, user
 from tests.serving import free_port, serving
-from tests.test_local import CASES, noise, user
 
 PYTHON = os.environ.get("VLLM_PYTHON")
 pytestmark = [

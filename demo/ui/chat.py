@@ -124,7 +124,7 @@ class Chat:
     ) -> Iterator[Any]:
         shown, saved = history, False
         for grown in replies(self.kit, history, script, request, fields):
-            update = {} if grown == shown else {self.chatbot: grown}
+            update: Updates = {} if grown == shown else {self.chatbot: grown}
             # Ciphered by the browser, which must not keep the first word waiting.
             if not saved and (past.kind_of(grown[-1]) or shown is not history):
                 update[self.saved], saved = past.kept(history), True

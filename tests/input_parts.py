@@ -1,0 +1,31 @@
+"""What an input is that is tried against the audio room, and what the tables share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from demo.audio import Clip, Ear, Limits
+
+Source = str | Path | bytes
+OPEN = Limits(max_file_mb=2, allow_private_urls=True, download_seconds=0.5, stall_seconds=0.3)
+LIVE = {"live": "1"}  # as a browser's recorder writes it: no length in the header
+
+
+@dataclass(frozen=True)
+class Input:
+    """Something to hear: bytes, or what makes a path of a folder or a URL of a server."""
+
+    title: str
+    source: Source | Callable[[Any], Source]
+    gets: str  # "heard", or the key of the error or of the only warning
+    name: str | None = None
+    limits: Limits = Limits()
+
+    def hear(self, place: Path | str) -> Clip:
+        source = self.source(place) if callable(self.source) else self.source
+        return Ear(self.limits).hear(source, self.name)
+
+
+def half(content: bytes) -> bytes:
+    return content[: len(content) // 2]

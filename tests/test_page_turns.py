@@ -1,0 +1,143 @@
+"""A conversation on the page in a real browser: stopped, made anew, edited, kept, cleared."""
+
+import json
+import re
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from gradio_client import Client
+from playwright.sync_api import TimeoutError, expect
+
+from tests.conftest import Visit
+from tests.page_parts import GLASS, KNOCKS, LONG, greedy
+from tests.page_parts import analyst as analyst
+from tests.serving import Served
+from tests.visitor import PATIENCE, Visitor
+
+pytestmark = pytest.mark.browser
+
+ENDLESS = {"temperature": "5", "top_p": "1", "top_k": "1000", "max_new_tokens": "4000"}
+
+
+def stopped_midway(analyst: Visitor) -> str:
+    """Stops a long reply after its first words; what had been said by then.
+
+    A reply drawn almost at random seldom ends soon, but may: then it is asked for again.
+    """
+    stop = analyst.page.locator("#analysis-stop")
+    analyst.set_options(**ENDLESS)
+    for _ in range(5):
+        analyst.ask("Describe what you hear.", LONG)
+        expect(analyst.replies("analysis")).to_have_count(1, timeout=PATIENCE)
+        with suppress(TimeoutError):
+            stop.click(timeout=500)
+            analyst.until_done("analysis")
+            analyst.page.wait_for_timeout(500)  # what was on its way to the page has come by then
+            return analyst.replies("analysis").last.inner_text()
+        analyst.press("analysis", "Clear")
+    raise AssertionError("five replies ended before they could be stopped")
+
+
+def test_stop_ends_the_reply_and_the_next_question_is_answered_at_once(analyst: Visitor):
+    before = stopped_midway(analyst)
+    analyst.page.wait_for_timeout(1000)
+    assert analyst.replies("analysis").last.inner_text() == before
+    for mark in analyst.page.get_by_text("Error", exact=True).all():  # Gradio's, now and then
+        assert not mark.is_visible()
+    analyst.set_options(max_new_tokens="4")
+    analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    expect(analyst.replies("analysis")).to_have_count(2)
+
+
+def test_retry_answers_the_same_turn_again(analyst: Visitor):
+    greedy(analyst, longest=16)
+    first = analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    again = analyst.answer("analysis", lambda: analyst.press("analysis", "Retry"))
+    assert again == first
+    expect(analyst.replies("analysis")).to_have_count(1)
+
+
+def test_an_edited_turn_keeps_its_clips(analyst: Visitor):
+    greedy(analyst, longest=16)
+    analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS, KNOCKS))
+    chat = analyst.chat("analysis")
+    analyst.press("analysis", "Edit")
+    chat.locator("textarea").fill("How many knocks are there?")
+    analyst.answer("analysis", lambda: analyst.press("analysis", "Submit"))
+    expect(analyst.clips("analysis")).to_have_count(2)
+    expect(chat).to_contain_text("How many knocks are there?")
+    expect(chat).not_to_contain_text("What is that sound?")
+    expect(analyst.replies("analysis")).to_have_count(1)
+
+
+def test_undo_puts_the_turn_back_into_the_box(analyst: Visitor):
+    greedy(analyst, longest=8)
+    analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    analyst.press("analysis", "Undo")
+    expect(analyst.words).to_have_value("What is that sound?")
+    expect(analyst.page.locator("#question .thumbnail-item")).to_have_count(1)
+    expect(analyst.said("analysis")).to_have_count(0)
+
+
+def test_clear_empties_the_conversation_for_good(analyst: Visitor):
+    greedy(analyst, longest=8)
+    analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    analyst.press("analysis", "Clear")
+    expect(analyst.said("analysis")).to_have_count(0)
+    analyst.page.wait_for_timeout(500)
+    analyst.page.reload()
+    analyst.wait()
+    analyst.open("analysis")
+    expect(analyst.page.get_by_text("Ask about a sound")).to_be_visible()
+
+
+def test_a_reload_keeps_each_tabs_conversation(analyst: Visitor):
+    greedy(analyst, longest=8)
+    reply = analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    analyst.page.wait_for_timeout(500)
+    analyst.page.reload()
+    analyst.wait()
+    expect(analyst.said("voice")).to_have_count(0)
+    analyst.open("analysis")
+    expect(analyst.replies("analysis")).to_have_count(1)
+    assert analyst.replies("analysis").inner_text().strip() == reply
+    expect(analyst.clips("analysis")).to_have_count(1)
+
+
+def test_two_visitors_do_not_see_each_other(visit: Visit):
+    first, second = visit(), visit()
+    for one in (first, second):
+        one.open("analysis")
+    greedy(first, longest=8)
+    first.answer("analysis", lambda: first.ask("What is that sound?", GLASS))
+    expect(second.said("analysis")).to_have_count(0)
+
+
+def test_a_like_is_kept_where_the_host_named_a_file(analyst: Visitor, served: Served):
+    likes = served.log_file.parent / "likes.jsonl"
+    greedy(analyst, longest=8)
+    reply = analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
+    analyst.press("analysis", "Like")
+    analyst.page.wait_for_timeout(1000)
+    line = json.loads(likes.read_text(encoding="utf-8").splitlines()[-1])
+    assert line["mark"] == "like"
+    assert line["tab"] == "analysis"
+    assert line["conversation"][0]["clips"] == [GLASS.name]
+    assert line["conversation"][-1]["text"].strip() == reply
+
+
+def test_a_visitor_is_told_the_place_in_the_queue(visit: Visit, served: Served):
+    visitor = visit(locale="zh-CN")
+    visitor.open("analysis")
+    clients = [Client(served.url, verbose=False) for _ in range(4)]
+    long = [{"role": "user", "content": "Tell me everything."}]
+    endless: dict[str, Any] = {name: float(value) for name, value in ENDLESS.items()}
+    jobs = [client.submit(long, **endless, api_name="/generate") for client in clients]
+    visitor.ask("这是什么声音？", GLASS)
+    # One reply is being made, the others' come before this visitor's.
+    expect(visitor.chat("analysis")).to_contain_text(re.compile("前面还有 [1-4] 个"))
+    for job in jobs:
+        job.cancel()
+    visitor.until_done("analysis")
+    expect(visitor.replies("analysis")).to_have_count(1)
