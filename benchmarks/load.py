@@ -207,6 +207,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument("--users", type=int, nargs="+", default=[1, 8, 32, 100])
     parser.add_argument("--replies", type=int, default=500, help="for each number of users")
+    parser.add_argument("--conversations", type=int, default=12, help="different ones")
     parser.add_argument("--minutes", type=float, help="soak instead")
     parser.add_argument("--soak-users", type=int, default=8)
     parser.add_argument("--plot", type=Path)
@@ -214,7 +215,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     flags = ["--model", "preview", "--dtype", "float32", "--max-waiting", "200"]
     result: dict[str, Any] = {"machine": machine("cpu")}
     with TemporaryDirectory() as folder, serving(Path(folder) / "log", *flags) as app:
-        expected = alone(app.url, scripts(12, random.Random(0)))
+        expected = alone(app.url, scripts(options.conversations, random.Random(0)))
         if options.minutes:
             result["soak"] = soaked(app, options.soak_users, options.minutes, expected)
         else:

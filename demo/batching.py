@@ -25,7 +25,7 @@ from demo.streaming import StoppedError
 HEARD_TOGETHER = 8  # clips; more gain nothing and need more memory
 SHARE = 0.5  # of the free memory: the rest is for what no formula counts
 REPLY_TOKENS = 512  # that a row is expected to need at most; a longer reply may halve the batch
-FASTEST = {"cpu": 8}  # rows together, until benchmarks/batch.py has told; elsewhere more is faster
+FASTEST = {"cpu": 8}  # rows together, as benchmarks/batch.py has told; elsewhere more is faster
 MOST = 64
 
 

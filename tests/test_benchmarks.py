@@ -52,6 +52,6 @@ def test_many_clips_at_once_get_the_replies_that_each_gets_alone(tmp_path: Path)
 
 
 def test_a_crowd_of_users_get_each_their_own_replies():
-    (row,) = load.main(["--users", "3", "--replies", "6"])["rows"]
+    (row,) = load.main(["--users", "3", "--replies", "6", "--conversations", "2"])["rows"]
     assert set(row["ended"]) <= {"right", "stopped"}
     assert row["ended"]["right"] >= 5

@@ -8,9 +8,10 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 SECONDS = 1000  # Playwright counts milliseconds
 PATIENCE = 45 * SECONDS  # a loaded machine with two cores
-THEIRS = (  # warnings of Gradio's own: a recorder that leaves the page, a stream that is closed
+THEIRS = (  # Gradio's own: a recorder or a player that leaves the page, a stream that is closed
     "svelte.dev/e/derived_inert",
     "Method not implemented.",
+    "signal is aborted without reason",
 )
 
 
