@@ -13,18 +13,23 @@ TEXTS = ["You are a helpful assistant.", "Audio 1: What is that sound? I hear a 
 TINY = Shape(width=32, layers=3, heads=2, key_value_heads=2, mlp=48)
 
 
-def tiny_model(folder: Path):
-    """A tiny model and its processor; its encoder is left in `folder`."""
+def tiny_encoder(folder: Path, layers: int = 2, mlp: int = 64) -> str:
+    """A folder with a tiny random encoder."""
     torch.manual_seed(0)
     config = Qwen2AudioEncoderConfig(
         num_mel_bins=80,
-        encoder_layers=2,
+        encoder_layers=layers,
         encoder_attention_heads=2,
-        encoder_ffn_dim=64,
+        encoder_ffn_dim=mlp,
         d_model=32,
     )
     Qwen2AudioEncoder(config).save_pretrained(folder)
-    return build_base(str(folder), train_tokenizer(TEXTS, 400), TINY, seed=1)
+    return str(folder)
+
+
+def tiny_model(folder: Path):
+    """A tiny model and its processor; its encoder is left in `folder`."""
+    return build_base(tiny_encoder(folder), train_tokenizer(TEXTS, 400), TINY, seed=1)
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:

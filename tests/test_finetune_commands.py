@@ -8,8 +8,6 @@ import soundfile
 import torch
 from transformers import (
     AutoProcessor,
-    Qwen2AudioEncoder,
-    Qwen2AudioEncoderConfig,
     Qwen2AudioForConditionalGeneration,
 )
 
@@ -17,23 +15,14 @@ from eval_audio import __main__ as evaluate
 from finetune import __main__ as tune
 from finetune import export, preview
 from finetune.clips.library import append, write_shard
+from tests.finetune_parts import tiny_encoder
 
 SENTENCES = ("The sun is up.", "I like tea.", "We went home.", "It is late.")
 
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("encoder")
-    torch.manual_seed(0)
-    config = Qwen2AudioEncoderConfig(
-        num_mel_bins=80,
-        encoder_layers=1,
-        encoder_attention_heads=2,
-        encoder_ffn_dim=32,
-        d_model=32,
-    )
-    Qwen2AudioEncoder(config).save_pretrained(folder)
-    return folder
+    return tiny_encoder(tmp_path_factory.mktemp("encoder"), layers=1, mlp=32)
 
 
 def rows(split: str):

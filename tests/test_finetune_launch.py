@@ -12,20 +12,12 @@ from transformers import TrainingArguments
 
 from finetune.__main__ import main
 from finetune.training import Recipe, arguments
-from tests.tuning_parts import LORA, adapter, lesson, near, tiny_checkpoint, words
+from tests.tuning_parts import LORA, adapter, near, words
+from tests.tuning_parts import base as base
+from tests.tuning_parts import manifest as manifest
 
 ROOT = Path(__file__).parents[1]
 DEEPSPEED = ROOT / "finetune" / "deepspeed"
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lesson(tmp_path_factory.mktemp("lesson"))
 
 
 def test_a_run_does_not_go_on_with_other_settings(base: Path, manifest: Path, tmp_path: Path):

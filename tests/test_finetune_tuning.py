@@ -16,17 +16,9 @@ from finetune.__main__ import main
 from finetune.student import Student
 from finetune.training import Recipe, arguments
 from tests.model_card import ModelCard
-from tests.tuning_parts import LORA, RATE, adapter, lesson, near, tiny_checkpoint, words
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_checkpoint(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return lesson(tmp_path_factory.mktemp("lesson"))
+from tests.tuning_parts import LORA, RATE, adapter, near, words
+from tests.tuning_parts import base as base
+from tests.tuning_parts import manifest as manifest
 
 
 @pytest.fixture(scope="module")

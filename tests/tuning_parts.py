@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file
-from transformers import Qwen2AudioEncoder, Qwen2AudioEncoderConfig
 
 from finetune.base import Shape, build_base
 from finetune.tokenizer import train_tokenizer
+from tests.finetune_parts import tiny_encoder
 
 RATE = 16_000
 TEXTS = ["You are a helpful assistant.", "Audio 1: What is that? I hear a siren.", "你好"] * 9
@@ -18,26 +19,21 @@ TINY = Shape(width=32, layers=2, heads=2, key_value_heads=2, mlp=48)
 WEIGHTS = "adapter_model.safetensors"
 
 
-def tiny_checkpoint(folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny checkpoint in a folder."""
-    torch.manual_seed(0)
-    config = Qwen2AudioEncoderConfig(
-        num_mel_bins=80,
-        encoder_layers=2,
-        encoder_attention_heads=2,
-        encoder_ffn_dim=64,
-        d_model=32,
-    )
-    Qwen2AudioEncoder(config).save_pretrained(folder / "encoder")
-    tokenizer = train_tokenizer(TEXTS, 400)
-    model, processor = build_base(str(folder / "encoder"), tokenizer, TINY, seed=1)
+    folder = tmp_path_factory.mktemp("tiny")
+    encoder, tokenizer = tiny_encoder(folder / "encoder"), train_tokenizer(TEXTS, 400)
+    model, processor = build_base(encoder, tokenizer, TINY, seed=1)
     model.save_pretrained(folder / "base")
     processor.save_pretrained(folder / "base")
     return folder / "base"
 
 
-def lesson(folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight conversations about four clips, some of two clips, one of none."""
+    folder = tmp_path_factory.mktemp("lesson")
     for number in range(4):
         sound = np.random.default_rng(number).uniform(-0.2, 0.2, RATE + 999 * number)
         soundfile.write(folder / f"{number}.wav", sound, RATE)
