@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from finetune.clips import phrases, plan
+from finetune.clips.loaded import piper_model
 from finetune.clips.plan import Shard
-from finetune.clips.synthesizers import piper_model
 
 MISSING = [name for name in ("espeak-ng", "flite", "festival") if shutil.which(name) is None]
 if piper_model() is None:

@@ -18,7 +18,8 @@ from finetune.clips.library import (
 )
 from finetune.clips.plan import Shard
 from finetune.clips.sources import SOURCES
-from finetune.clips.synthesizers import Utterance, say_all
+from finetune.clips.synthesizers import say_all
+from finetune.clips.utterance import Utterance
 from tests.clips_parts import needs_voices, plans, rng
 
 
@@ -77,7 +78,7 @@ def test_a_shard_says_what_its_rows_say_and_the_same_seed_makes_the_same(made: l
 
 @needs_voices
 def test_every_synthesizer_speaks_and_a_higher_shift_is_a_smaller_person():
-    voices = [(one.synthesizer, one.voice) for one in speakers.NATURAL["train"] if one.voice]
+    voices = [(one.synthesizer, one.voice) for one in speakers.voices_of("train") if one.voice]
     for synthesizer, voice in [*voices, ("espeak-ng", "en-us+f2"), ("flite", "kal16")]:
         text = "We would like to go to the park."
         pair = [Utterance(synthesizer, voice, text, shift) for shift in (0.85, 1.2)]
@@ -86,6 +87,12 @@ def test_every_synthesizer_speaks_and_a_higher_shift_is_a_smaller_person():
             np.average(np.linspace(0, 8000, len(one)), weights=one**2) for one in (low, high)
         ]
         assert centres[0] < centres[1], voice
+
+
+def test_voices_that_are_not_installed_are_not_asked_to_speak(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(speakers, "at_hand", lambda synthesizer: synthesizer != "rhvoice")
+    everybody = {one.row["synthesizer"] for one in plans("train", 1000) if one.casting}
+    assert everybody == {"espeak-ng", "flite", "festival", "piper", "pico"}
 
 
 @needs_voices

@@ -15,7 +15,8 @@ import soundfile
 from finetune.clips import sounds
 from finetune.clips.augment import at_level
 from finetune.clips.library import SAMPLE_RATE
-from finetune.clips.synthesizers import Utterance, say_all
+from finetune.clips.synthesizers import say_all
+from finetune.clips.utterance import Utterance
 
 FOLDER = Path(__file__).parents[2] / "assets" / "examples"
 SEED = 7

