@@ -5,7 +5,7 @@ the others wait for it.
 """
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -15,46 +15,38 @@ from accelerate import PartialState
 
 from demo.checkpoint import Choice
 from demo.hub import fetch
-from demo.loading import Status
+from demo.loading import Report, Status
 from demo.opening import open_model
+from eval_audio.answering import Asked
 
 PATIENCE = timedelta(days=7)  # of a process that is done for the others
 
 
-@dataclass(frozen=True)
-class Opened:
-    model: Any
-    processor: Any
-    name: str
-    weights: str  # changes when the weights' files do
-
-    @property
-    def where(self) -> dict[str, str]:
-        return {
-            "device": self.model.device.type,
-            "dtype": str(self.model.dtype).removeprefix("torch."),
-        }
-
-
-def crew_of(choice: Choice) -> PartialState:
+def crew_of(cpu: bool) -> PartialState:
     """The processes that share the work, as `accelerate launch` started them; one without it."""
-    return PartialState(cpu=choice.device == "cpu", timeout=PATIENCE)
+    return PartialState(cpu=cpu, timeout=PATIENCE)
 
 
-def opened(choice: Choice, crew: PartialState) -> Opened:
-    """The checkpoint, checked, on this process's own device.
+def opened(choice: Choice, crew: PartialState) -> tuple[Any, Any, Asked]:
+    """The checkpoint's model and processor, checked, on this process's own device.
 
     Raises:
         EngineError: it cannot be fetched or opened.
     """
-    report = _say if crew.is_main_process else _keep_quiet
+    report = reporter(crew)
     source = choice.source
     with crew.main_process_first():
         folder = source if isinstance(source, Path) else fetch(source, choice.hub, report)
     if crew.num_processes > 1 and choice.device.startswith("cuda"):
         choice = replace(choice, device=f"cuda:{crew.local_process_index}")
     model, processor = open_model(folder, choice, report)
-    return Opened(model, processor, choice.model, _digest(folder))
+    where = {"device": model.device.type, "dtype": str(model.dtype).removeprefix("torch.")}
+    return model, processor, Asked(choice.model, _digest(folder), where)
+
+
+def reporter(crew: PartialState) -> Report:
+    """Says how far it is; the first process speaks for all."""
+    return _say if crew.is_main_process else _keep_quiet
 
 
 def _say(status: Status) -> None:
@@ -62,7 +54,7 @@ def _say(status: Status) -> None:
 
 
 def _keep_quiet(status: Status) -> None:
-    """The first process speaks for all."""
+    """What another process says already."""
 
 
 def _digest(folder: Path) -> str:

@@ -23,6 +23,8 @@ class Options:
     model: str
     output: Path
     language: str | None
+    base_url: tuple[str, ...]
+    api_key_env: str
     hub: Hub
     device: str
     dtype: Dtype
@@ -51,6 +53,9 @@ def parse(arguments: Sequence[str] | None, description: str | None) -> Options:
     _add_how(parser.add_argument)
     _add_judge(parser.add_argument)
     values = vars(parser.parse_args(arguments))
+    values["base_url"] = tuple(values["base_url"])
+    if values["base_url"] and values["form"] == "raw":
+        parser.error("--form raw: servers are asked in turns; take a checkpoint of this machine")
     return Options(**{field.name: values[field.name] for field in fields(Options)})
 
 
@@ -62,13 +67,22 @@ def _add_what(add: Any) -> None:
     add("--language", help="of what is said (asr) or of the translation (s2tt), such as en or zh")
     add("--clips", type=Path, help="folder of the clips, where it is not the manifest's own")
     add("--hub", choices=["huggingface", "modelscope"], default="huggingface")
+    add(
+        "--base-url",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a server that answers by OpenAI's chat API, such as vLLM's http://gpu1:8000/v1, "
+        "instead of this machine; again for each further one. --model is then the name it serves",
+    )
+    add("--api-key-env", default="OPENAI_API_KEY", help="variable with its key [%(default)s]")
 
 
 def _add_how(add: Any) -> None:
     dtypes = ["auto", "float32", "bfloat16", "float16"]
     add("--device", choices=["auto", "cuda", "mps", "cpu"], default="auto")
     add("--dtype", choices=dtypes, default="auto")
-    add("--batch-size", type=_positive, default=8, help="windows answered together [%(default)s]")
+    add("--batch-size", type=_positive, default=8, help="windows answered at once [%(default)s]")
     add(
         "--form",
         choices=["chat", "raw"],

@@ -7,6 +7,7 @@ the first one puts them together and is the only one that scores and prints.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from accelerate import PartialState
@@ -15,12 +16,14 @@ from tqdm import tqdm
 from demo.audio import Ear, Limits
 from demo.checkpoint import choose
 from eval_audio import judging, scoring
-from eval_audio.answering import Respondent, hear, heard_ahead, is_instruct
+from eval_audio.answering import Asked, Respondent, hear, heard_ahead
+from eval_audio.checkpoint import Checkpoint, is_instruct
 from eval_audio.judge import open_judge
 from eval_audio.manifest import BadRow, Form, Row, read
-from eval_audio.opening import Opened, crew_of, opened
+from eval_audio.opening import crew_of, opened, reporter
 from eval_audio.options import Options
 from eval_audio.report import Group, as_json, notes, table
+from eval_audio.servers import asked_of
 from eval_audio.store import Prediction, Store
 
 BATCHES_AHEAD = 4  # sorted by length together; what a kill can lose
@@ -39,20 +42,17 @@ def run(options: Options) -> None:
     bad = [_failed(line) for line in lines if isinstance(line, BadRow)]
     languages = scoring.languages_of(options.task, rows, options.language)
     score = _scorer(options, rows, languages)
-    choice = choose(options.model, options.hub, options.device, dtype=options.dtype)
-    crew = crew_of(choice)
+    respondent, form, crew = _respondent(options, languages)
     store = Store(options.output, crew.process_index)
-    checkpoint = opened(choice, crew)
-    form = options.form or _form(options, checkpoint)
-    _sign(store, crew, options, checkpoint, form)
-    respondent = Respondent(checkpoint.model, checkpoint.processor, options.task, form, languages)
-    _answer(options, crew, store, rows, respondent)
+    _sign(store, crew, options, respondent.asked, form)
+    with closing(respondent):
+        _answer(options, crew, store, rows, respondent)
     crew.wait_for_everyone()
     if crew.is_main_process:
         predictions = store.gather(rows, bad)
         groups = score(predictions)
         seconds = time.monotonic() - started
-        _report(options, checkpoint, form, predictions, groups, seconds)
+        _report(options, respondent.asked, form, predictions, groups, seconds)
     crew.destroy_process_group()
 
 
@@ -60,20 +60,29 @@ def _failed(line: BadRow) -> Prediction:
     return {"row": line.number, "source": line.source, "error": line.error}
 
 
-def _form(options: Options, checkpoint: Opened) -> Form:
-    """A chat is asked in turns, as the original does; else as the checkpoint was taught."""
-    instruct = is_instruct(checkpoint.model, checkpoint.processor)
-    return "chat" if options.task == "chat" or instruct else "raw"
+def _respondent(
+    options: Options, languages: Mapping[str, str]
+) -> tuple[Respondent, Form, PartialState]:
+    """Who answers, in which form it is asked, and the processes that share the work."""
+    if options.base_url:
+        crew = crew_of(cpu=True)
+        asked = (options.base_url, options.model, options.api_key_env, options.task, languages)
+        return asked_of(*asked, reporter(crew)), "chat", crew
+    choice = choose(options.model, options.hub, options.device, dtype=options.dtype)
+    crew = crew_of(choice.device == "cpu")
+    model, processor, asked = opened(choice, crew)
+    # a chat is asked in turns, as the original does; else as the checkpoint was taught
+    taught: Form = "chat" if options.task == "chat" or is_instruct(model, processor) else "raw"
+    form = options.form or taught
+    return Checkpoint(model, processor, options.task, form, languages, asked), form, crew
 
 
-def _sign(
-    store: Store, crew: PartialState, options: Options, checkpoint: Opened, form: Form
-) -> None:
+def _sign(store: Store, crew: PartialState, options: Options, asked: Asked, form: Form) -> None:
     signature = {
         "task": options.task,
-        "model": checkpoint.name,
-        "weights": checkpoint.weights,
-        "dtype": checkpoint.where["dtype"],
+        "model": asked.name,
+        "weights": asked.weights,
+        "dtype": asked.where["dtype"],
         "form": form,
     }
     store.require_same(signature)
@@ -135,7 +144,7 @@ def _scorer(
 
 def _report(
     options: Options,
-    checkpoint: Opened,
+    asked: Asked,
     form: Form,
     predictions: Sequence[Prediction],
     groups: Sequence[Group],
@@ -154,8 +163,8 @@ def _report(
     result = {
         "task": options.task,
         "manifest": options.manifest.name,
-        "model": checkpoint.name,
-        **checkpoint.where,
+        "model": asked.name,
+        **asked.where,
         "form": form,
         "language": options.language,
         "judge": options.judge_model,

@@ -29,6 +29,13 @@ def evaluate(manifest: Path, output: Path, flags: str = "--task asr --language e
     return main([*words.split(), "--manifest", str(manifest), "--output", str(output)])
 
 
+def through(urls: list[str], manifest: Path, output: Path, flags: str = "") -> int:
+    """An evaluation by servers."""
+    words = f"--model auto --batch-size 2 --task asr --language en {flags}".split()
+    where = [word for url in urls for word in ("--base-url", url)]
+    return main([*words, *where, "--manifest", str(manifest), "--output", str(output)])
+
+
 def predictions(output: Path) -> list[dict[str, Any]]:
     lines = (output / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]

@@ -11,11 +11,14 @@ import soundfile
 import torch
 
 from demo.audio import Ear
-from eval_audio.answering import CLIP, Respondent, hear, is_instruct
+from eval_audio.answering import CLIP, Asked, hear
+from eval_audio.checkpoint import Checkpoint, is_instruct
 from eval_audio.manifest import Row
 from tests import web
 from tests.eval_parts import EXAMPLES, SAID, SPOKEN, asked, evaluate, predictions, row, written
 from tests.sounds import wav
+
+CARD = Asked("preview", "", {})
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +178,7 @@ def test_translations_are_scored_into_the_language_of_their_source(tmp_path, car
 
 
 def test_a_long_clip_to_be_classified_stands_in_one_prompt(card, long_clip):
-    respondent = Respondent(card.model, card.processor, "vsc", "raw", {})
+    respondent = Checkpoint(card.model, card.processor, "vsc", "raw", {}, CARD)
     heard = _heard(long_clip)
     (ask,) = respondent.asks(heard)
     assert ask.text == f"{CLIP}{CLIP}{SAID}"
@@ -186,14 +189,14 @@ def test_a_long_clip_to_be_classified_stands_in_one_prompt(card, long_clip):
 def test_a_batch_that_does_not_fit_the_memory_is_halved(card):
     sizes: list[int] = []
 
-    class Small(Respondent):
+    class Small(Checkpoint):
         def _replies(self, asks):
             sizes.append(len(asks))
             if len(asks) > 1:
                 raise torch.OutOfMemoryError("too many")
             return super()._replies(asks)
 
-    respondent = Small(card.model, card.processor, "asr", "chat", {"said": "en"})
+    respondent = Small(card.model, card.processor, "asr", "chat", {"said": "en"}, CARD)
     rows = [_heard(EXAMPLES / name) for name in SPOKEN]
     found = [one["response"] for one in respondent.predictions(rows, 3)]
     assert found == [asked(card, EXAMPLES / name) for name in SPOKEN]
@@ -205,7 +208,7 @@ def _heard(path: Path):
 
 
 def test_more_than_the_model_takes_is_one_rows_error(card):
-    respondent = Respondent(card.model, card.processor, "asr", "chat", {})
+    respondent = Checkpoint(card.model, card.processor, "asr", "chat", {}, CARD)
     respondent.context = 300
     found = respondent.predictions([_heard(EXAMPLES / SPOKEN[0])], 1)
     assert found[0]["error"].startswith("woman-visit.flac and its prompt are ")

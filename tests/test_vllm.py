@@ -24,6 +24,7 @@ from demo.conversation import from_history
 from demo.engine import Budgets, Engine, Options
 from demo.remote_errors import RemoteError
 from demo.ui.examples import CLIPS
+from tests.eval_parts import evaluate, predictions, row, through, written
 from tests.local_parts import CASES, noise, user
 from tests.serving import free_port, serving
 
@@ -173,6 +174,17 @@ def test_the_whole_app_answers_from_the_server(two: tuple[Vllm, Vllm], tmp_path:
         client = Client(app.url, verbose=False)
         reply = client.predict(message, temperature=0, api_name="/chat")
     assert reply == "I hear glass breaking."
+
+
+def test_an_evaluation_through_both_servers_is_that_of_this_machine(
+    two: tuple[Vllm, Vllm], tmp_path: Path
+):
+    names = ["woman-visit.flac", "man-table.flac", "voice-chat-sum.flac", "glass-breaking.flac"]
+    manifest = written(tmp_path, [row(str(CLIPS / name)) for name in names])
+    assert evaluate(manifest, tmp_path / "here") == 0
+    assert through([server.url for server in two], manifest, tmp_path / "there") == 0
+    here, there = (predictions(tmp_path / place) for place in ("here", "there"))
+    assert [one["response"] for one in there] == [one["response"] for one in here]
 
 
 def test_the_other_server_takes_over_where_one_is_killed(
