@@ -17,7 +17,9 @@ from demo.queueing import FairQueue
 
 SPARE_MOST = 16  # what is more is forgotten: nobody waits for it
 POLL_SECONDS = 0.05  # how long a reader waits before it yields "", which lets it be closed
-IN_LINE_SECONDS = 0.25  # the same while its reply is not begun: many may wait at once
+IN_LINE_SECONDS = 0.25  # the same while its reply is not begun
+IN_LINE_SHARE = 0.1  # and at least so much for each reply before it: a hundred who are told their
+# place four times a second keep the page's process from answering any of them
 
 
 class StoppedError(Exception):
@@ -50,17 +52,19 @@ class Stream:
         try:
             if place := ahead():
                 yield Waiting(place)
-            while (piece := self._next(ahead)) is not None:
+            while (piece := self._next(ahead, place)) is not None:
                 if isinstance(piece, Exception):
                     raise piece
+                place = piece.ahead if isinstance(piece, Waiting) else 0
                 yield piece
         finally:
             self.stop.set()
 
-    def _next(self, ahead: Callable[[], int]) -> str | Exception | None:
+    def _next(self, ahead: Callable[[], int], place: int) -> str | Exception | None:
         in_line = not self.running
+        patience = max(IN_LINE_SECONDS, IN_LINE_SHARE * place) if in_line else POLL_SECONDS
         try:
-            return self._pieces.get(timeout=IN_LINE_SECONDS if in_line else POLL_SECONDS)
+            return self._pieces.get(timeout=patience)
         except queue.Empty:
             return Waiting(ahead()) if in_line else ""
 
@@ -85,6 +89,7 @@ class Reply(Stream):
     def run(self) -> None:
         """Makes the reply, on the calling thread; whatever happens, its reader comes to an end."""
         self.running = True
+        self._pieces.put("")  # wakes a reader who waits in line, and may close it from now on
         try:
             if not self.stop.is_set():
                 self._make(self)

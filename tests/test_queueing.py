@@ -1,12 +1,14 @@
 """Requests of many users: their order, their limits, and the one thread that makes replies."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demo import streaming
 from demo.engine import Budgets, Waiting
 from demo.loading import LoadingError
 from demo.queueing import CrowdedError, FairQueue
@@ -172,3 +174,20 @@ def test_users_take_turns_and_know_their_place() -> None:
     assert ["".join(reader) for reader in [first, *readers]] == [""] * 4
     assert made == ["a", "b", "a"]
     thread.close(LoadingError("starting"))
+
+
+def test_who_is_far_back_is_told_seldom_but_woken_as_soon_as_the_reply_begins(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(streaming, "IN_LINE_SHARE", 0.25)
+    stream = Reply(lambda reply: reply.emit("word"))
+    pieces = stream.read(lambda: 4)
+    assert next(pieces) == Waiting(4)
+    start = time.monotonic()
+    assert next(pieces) == Waiting(4)
+    assert time.monotonic() - start >= 4 * 0.25
+    monkeypatch.setattr(streaming, "IN_LINE_SHARE", SAFE_SECONDS)
+    threading.Timer(0.1, stream.run).start()
+    start = time.monotonic()
+    assert "".join(pieces) == "word"
+    assert time.monotonic() - start < SAFE_SECONDS

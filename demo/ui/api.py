@@ -43,7 +43,7 @@ def _build_chat(kit: Kit) -> None:
         seed: int | None = None,
         history: History | None = None,
         request: gr.Request | None = None,
-    ) -> Iterator[tuple[str, History]]:
+    ) -> Iterator[tuple[str, Any]]:
         """Answer one turn of a conversation about sound, and remember it for this session.
 
         Args:
@@ -69,7 +69,8 @@ def _build_chat(kit: Kit) -> None:
                 raise PageError("nothing_to_send")
             replies = reply(asked, system_prompt, options_given(*options), kit.desk(request))
             for text in _texts(replies):
-                yield text, [*asked, *said(text)]
+                # A turn that is cancelled before its first word is not in the conversation.
+                yield text, [*asked, *said(text)] if text else gr.skip()
 
     inputs, text, button = _hidden_parts()
     state = gr.State([])
