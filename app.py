@@ -37,11 +37,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from demo.loading import Loading
     from demo.ui.look import launch_options
     from demo.ui.page import build_page, uploads_folder
-    from demo.uploads import Cleaner, FolderError, Uploads, require_writable
+    from demo.uploads import Cleaner, FolderError, Uploads, require_writable, take_own_folder
     from demo.watching import Watch
 
     try:
         choice = chosen(settings)
+        take_own_folder()
         require_writable(uploads_folder())
     except (EngineError, FolderError) as error:
         sys.exit(str(error))

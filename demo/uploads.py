@@ -1,13 +1,14 @@
 """The folder in which uploads lie: seen to take files at the start, kept from filling up.
 
 A disk that is full is told as a sentence instead of an error of the server's own. What is left of
-uploads that broke off, which Gradio forgets, is deleted after a while. This module knows no page
-and no sound.
+uploads that broke off, and the clips of a process that was killed, are forgotten by Gradio: they
+are deleted here once they are old. This module knows no page and no sound.
 """
 
 import errno
 import logging
 import os
+import re
 import tempfile
 import threading
 import time
@@ -41,6 +42,8 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT)
 INSUFFICIENT_STORAGE = 507
 BROKEN_OFF_SECONDS = 600  # without a byte more
+CLIP_FOLDER = re.compile("[0-9a-f]{64}")  # Gradio's name for the folder of one clip
+CLIPS_KEPT_SECONDS = 24 * 3600
 CLEAN_EVERY_SECONDS = 60
 
 log = logging.getLogger(__name__)
@@ -50,6 +53,13 @@ class FolderError(UserError):
     """No file can be written where uploads are to lie."""
 
     sentences: ClassVar[Sentences] = SENTENCES
+
+
+def take_own_folder() -> None:
+    """Lets Gradio keep uploads apart from other programs', as what is old there is deleted."""
+    owner = os.getuid() if hasattr(os, "getuid") else "own"
+    folder = Path(tempfile.gettempdir()) / f"qwen2-audio-{owner}"
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(folder))
 
 
 def require_writable(folder: Path) -> None:
@@ -83,7 +93,7 @@ class Uploads:
 
 
 class Cleaner(threading.Thread):
-    """Deletes what is left of uploads that broke off, until it is closed."""
+    """Deletes what is old in a folder that is the app's own, until it is closed."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(name="cleaner", daemon=True)
@@ -97,14 +107,31 @@ class Cleaner(threading.Thread):
         self._ending.set()
 
 
-def clean(folder: Path, seconds: float = BROKEN_OFF_SECONDS) -> None:
-    """Deletes the files right in `folder` that nobody wrote to for so long.
+def clean(folder: Path, broken_off: float = BROKEN_OFF_SECONDS) -> None:
+    """Deletes uploads that broke off so many seconds ago, and clips that are a day old.
 
-    Gradio writes an upload there, and moves it into a folder of its own once it is whole.
+    Gradio writes an upload right into `folder`, and moves it into a folder of its own there once
+    it is whole.
     """
-    before = time.time() - seconds
+    now = time.time()
     with suppress(OSError), os.scandir(folder) as found:
         for entry in found:
-            with suppress(OSError):  # gone meanwhile
-                if entry.is_file(follow_symlinks=False) and entry.stat().st_mtime < before:
-                    Path(entry.path).unlink()
+            if CLIP_FOLDER.fullmatch(entry.name):
+                _clean_clips(Path(entry.path), now - CLIPS_KEPT_SECONDS)
+            elif not entry.is_dir(follow_symlinks=False):
+                _delete_if_older(Path(entry.path), now - broken_off)
+
+
+def _clean_clips(folder: Path, before: float) -> None:
+    with suppress(OSError):  # gone meanwhile, or not empty
+        for file in folder.iterdir():
+            _delete_if_older(file, before)
+        folder.rmdir()
+
+
+def _delete_if_older(file: Path, before: float) -> None:
+    """Deletes it if it was last written, or handed out again, before that time."""
+    with suppress(OSError):  # gone meanwhile
+        known = file.lstat()
+        if not file.is_dir() and max(known.st_mtime, known.st_ctime) < before:
+            file.unlink()

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from playwright.sync_api import Browser, expect
 
 from demo.uploads import FolderError, clean, require_writable
 from tests.conftest import CLIPS
-from tests.serving import Served, free_port, serving
+from tests.serving import ROOT, Served, free_port, serving
 from tests.visitor import Visitor
 
 GLASS = CLIPS / "glass-breaking.flac"
@@ -75,7 +76,7 @@ def test_a_full_disk_is_cleared_and_the_app_goes_on(served: Served, disk: Path, 
     asked = [{"role": "user", "content": [{"type": "audio", "audio_url": handle_file(big)}]}]
     with pytest.raises(Exception, match="507"):
         client.predict(asked, api_name="/generate")
-    clean(disk / "uploads", seconds=0)
+    clean(disk / "uploads", broken_off=0)
     asked[0]["content"][0]["audio_url"] = handle_file(GLASS)
     assert client.predict(asked, api_name="/generate")
 
@@ -111,15 +112,52 @@ def test_a_folder_that_takes_no_file_ends_the_start_in_a_sentence(tmp_path: Path
 
 
 def test_only_what_nobody_writes_to_any_more_is_deleted(tmp_path: Path):
-    old, new, folder = tmp_path / "tmp1", tmp_path / "tmp2", tmp_path / "3f"
+    old, new, folder = tmp_path / "tmp1", tmp_path / "tmp2", tmp_path / ("3f" * 32)
     folder.mkdir()
     for file in (old, new, folder / "clip.wav"):
         file.write_bytes(b"sound")
-    long_ago = time.time() - 3600
-    for file in (old, folder / "clip.wav"):
-        os.utime(file, (long_ago, long_ago))
-    clean(tmp_path)
+    time.sleep(0.3)
+    new.touch()
+    clean(tmp_path, broken_off=0.2)
     assert not old.exists()
     assert new.exists()
     assert (folder / "clip.wav").exists()
     clean(tmp_path / "gone")
+
+
+def test_clips_are_gone_after_a_day_and_nothing_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clips, others = tmp_path / ("3f" * 32), tmp_path / "notes"
+    for folder in (clips, others):
+        folder.mkdir()
+        (folder / "clip.wav").write_bytes(b"sound")
+    clean(tmp_path)
+    assert (clips / "clip.wav").exists()
+    tomorrow = time.time() + 25 * 3600
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    clean(tmp_path)
+    assert not clips.exists()
+    assert (others / "clip.wav").exists()
+
+
+def test_a_clock_that_jumps_forward_and_back_harms_no_conversation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ahead = tmp_path / "ahead"
+    ahead.write_text("0")
+    monkeypatch.setenv("CLOCK_AHEAD", str(ahead))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests" / "jumping_clock"))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+    with serving(tmp_path / "log") as app:
+        client = Client(app.url, verbose=False)
+        heard = {"text": "What is that sound?", "files": [handle_file(GLASS)]}
+        first = client.predict(heard, temperature=0, api_name="/chat")
+        for jump in ("90000", "-90000"):
+            ahead.write_text(jump)
+            clock = [sys.executable, "-c", "import time; print(time.time())"]
+            assert abs(float(subprocess.check_output(clock)) - time.time() - float(jump)) < 60
+            later = {"text": "What was the first sound?", "files": []}
+            assert "glass" in client.predict(later, temperature=0, api_name="/chat")
+        assert client.predict(heard, temperature=0, api_name="/chat") == first
+        assert "Traceback" not in app.log

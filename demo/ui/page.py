@@ -19,9 +19,9 @@ from demo.ui.panel import build_panel, tell_memory
 from demo.ui.parts import kept_state
 from demo.ui.strings import label
 from demo.ui.voice import build_voice
+from demo.uploads import CLIPS_KEPT_SECONDS
 from demo.watching import Watch
 
-CLIPS_KEPT_SECONDS = 24 * 3600
 CLEAN_EVERY_SECONDS = 3600
 
 
