@@ -97,9 +97,8 @@ def louder(shelf: Shelf, rng: Rng) -> Conversation:
         rows = [any_row(shelf, rng), any_row(shelf, rng)]
         if {row["level"] for row in rows} == {"loud", "quiet"}:
             break
-    place = 0 if rows[0]["level"] == "loud" else 1
-    words = prompt("louder", False, rng)
-    return [*typed_with(rows, words), assistant(pairs.said_of_place(place, "louder", False))]
+    reply = pairs.said_of_levels([str(row["level"]) for row in rows], True, False)
+    return [*typed_with(rows, prompt("louder", False, rng)), assistant(reply)]
 
 
 def either_order(shelf: Shelf, rng: Rng) -> Conversation:

@@ -107,22 +107,45 @@ def said_of_place(place: int, what: str, zh: bool) -> str:
     return f"The {ORDINALS[place]} clip is {what}."
 
 
+LEVELS = {
+    "quiet": ("quiet", "很轻"),
+    "normal": ("of normal loudness", "音量正常"),
+    "loud": ("loud", "很响"),
+}
+
+
+def said_of_levels(levels: list[str], louder: bool, zh: bool) -> str:
+    """How loud the first clip is and how loud the second, and then which is louder or quieter.
+
+    A small model that has to say how loud each is needs not compare before it speaks.
+    """
+    order = list(LEVELS)
+    place = int(order.index(levels[1]) > order.index(levels[0])) ^ (not louder)
+    first, second = (LEVELS[level][zh] for level in levels)
+    if zh:
+        return (
+            f"第一段{first}，第二段{second}，所以第{'一二'[place]}段更{'响' if louder else '轻'}。"
+        )
+    more = "louder" if louder else "quieter"
+    return f"The first clip is {first} and the second {second}, so the {ORDINALS[place]} is {more}."
+
+
 def which_is_more(rows: list[Row], zh: bool, rng: Rng) -> tuple[str, str] | None:
     """Louder, quieter, longer or shorter, where the two differ enough to hear it."""
-    options: list[tuple[str, str, int]] = []
-    order = {"quiet": 0, "normal": 1, "loud": 2, None: 1}
-    levels = [order[row["level"]] for row in rows]
-    if levels[0] != levels[1] and None not in [row["level"] for row in rows]:
-        options += [("louder", "更响", int(np.argmax(levels)))] * 3
-        options += [("quieter", "更轻", int(np.argmin(levels)))] * 2
+    options: list[tuple[str, str]] = []
+    levels = [row["level"] for row in rows]
+    if levels[0] != levels[1] and None not in levels:
+        options += [("louder", said_of_levels(levels, True, zh))] * 3
+        options += [("quieter", said_of_levels(levels, False, zh))] * 2
     seconds = [row["seconds"] for row in rows]
     if max(seconds) > 1.5 * min(seconds) + 0.3:
-        options += [("longer", "更长", int(np.argmax(seconds)))]
-        options += [("shorter", "更短", int(np.argmin(seconds)))]
+        longer, shorter = int(np.argmax(seconds)), int(np.argmin(seconds))
+        options += [("longer", said_of_place(longer, "更长" if zh else "longer", zh))]
+        options += [("shorter", said_of_place(shorter, "更短" if zh else "shorter", zh))]
     if not options:
         return None
-    task, what, place = pick(options, rng)
-    return prompt(task, zh, rng), said_of_place(place, what if zh else task, zh)
+    task, reply = pick(options, rng)
+    return prompt(task, zh, rng), reply
 
 
 def which_is_which(rows: list[Row], zh: bool, rng: Rng) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ from eval_audio.preview import normal, right
 from finetune import answers
 from finetune.conversations import MAKERS, conversation
 from finetune.manifest import Manifest
+from finetune.pairs import said_of_levels
 from finetune.rendering import audio_parts
 from finetune.shelf import SCHEME, Shelf
 from tests.finetune_parts import talk
@@ -90,3 +91,13 @@ def test_a_manifest_is_read_in_either_spelling(tmp_path: Path):
     manifest = Manifest(path)
     assert [manifest[0], manifest[1]] == [turns, turns]
     assert list(manifest.clips()) == ["a"]
+
+
+def test_which_is_louder_follows_from_how_loud_each_is():
+    quiet_loud = "The first clip is quiet and the second loud, so the "
+    assert said_of_levels(["quiet", "loud"], True, False) == f"{quiet_loud}second is louder."
+    assert said_of_levels(["quiet", "loud"], False, False) == f"{quiet_loud}first is quieter."
+    assert said_of_levels(["loud", "normal"], True, False).endswith("so the first is louder.")
+    assert (
+        said_of_levels(["loud", "quiet"], False, True) == "第一段很响，第二段很轻，所以第二段更轻。"
+    )
