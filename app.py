@@ -35,9 +35,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from demo.engine import EngineError
     from demo.health import routes
     from demo.loading import Loading
+    from demo.sweeping import Sweeper, forget_left
     from demo.ui.look import launch_options
     from demo.ui.page import build_page, uploads_folder
-    from demo.uploads import Cleaner, FolderError, Uploads, require_writable, take_own_folder
+    from demo.uploads import FolderError, Uploads, clean, require_writable, take_own_folder
     from demo.watching import Watch
 
     try:
@@ -61,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         "routes": routes(loading, watch, ending, settings.auth or ()),
         "middleware": [Middleware(Uploads, language=settings.language)],
     }
-    cleaner = Cleaner(uploads_folder())
-    cleaner.start()
+    sweeper = Sweeper([lambda: clean(uploads_folder()), lambda: forget_left(page.state_holder)])
     try:
         page.queue().launch(**launch_options(settings), **_serving(settings), app_kwargs=own)
+        sweeper.start()
         _serve(loading, ending, settings.grace_seconds)
     except OSError as error:  # the port is taken, the certificate is not there
         sys.exit(str(error))
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         loading.close()
         page.close(verbose=False)
         sandbox.close()
-        cleaner.close()
+        sweeper.close()
 
 
 def _serve(loading: "Loading", ending: Event, grace: float) -> None:

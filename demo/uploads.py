@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import tempfile
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +43,6 @@ INSUFFICIENT_STORAGE = 507
 BROKEN_OFF_SECONDS = 600  # without a byte more
 CLIP_FOLDER = re.compile("[0-9a-f]{64}")  # Gradio's name for the folder of one clip
 CLIPS_KEPT_SECONDS = 24 * 3600
-CLEAN_EVERY_SECONDS = 60
 
 log = logging.getLogger(__name__)
 
@@ -90,21 +88,6 @@ class Uploads:
             asked = Headers(scope=scope).get("accept-language")
             text = Message(SENTENCES, key).say(language_of(asked, self._language))
             await PlainTextResponse(text, INSUFFICIENT_STORAGE)(scope, receive, send)
-
-
-class Cleaner(threading.Thread):
-    """Deletes what is old in a folder that is the app's own, until it is closed."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(name="cleaner", daemon=True)
-        self._folder, self._ending = folder, threading.Event()
-
-    def run(self) -> None:
-        while not self._ending.wait(CLEAN_EVERY_SECONDS):
-            clean(self._folder)
-
-    def close(self) -> None:
-        self._ending.set()
 
 
 def clean(folder: Path, broken_off: float = BROKEN_OFF_SECONDS) -> None:

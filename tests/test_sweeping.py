@@ -1,0 +1,59 @@
+"""What is forgotten while the app runs, on a real page whose clients come and go."""
+
+import json
+import subprocess
+import sys
+import threading
+
+from demo.sweeping import Sweeper
+from tests.serving import ROOT
+
+VISITS = """
+import json, time
+import gradio as gr
+from gradio_client import Client
+from demo.sweeping import forget_left
+
+with gr.Blocks() as page:
+    said, kept = gr.Textbox(), gr.State([])
+    said.submit(lambda text, kept: [*kept, text], [said, kept], kept, api_name="keep")
+_, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True)
+sessions = page.state_holder
+stays, leaves = (Client(url, verbose=False) for _ in range(2))
+for client in (stays, leaves):
+    client.predict("word", api_name="/keep")
+time.sleep(1)  # a heart has to beat before it can stop
+gone = leaves.session_hash
+leaves.reset_session()
+end = time.monotonic() + 30
+while not sessions.session_data[gone].is_closed and time.monotonic() < end:
+    time.sleep(0.1)
+forget_left(sessions, seconds=3600)
+found = {"soon": gone in sessions}
+forget_left(sessions, seconds=0)
+print(json.dumps({**found, "later": gone in sessions, "others": stays.session_hash in sessions}))
+"""
+
+
+def test_a_session_is_forgotten_once_its_page_was_left_for_a_while():
+    run = subprocess.run(
+        [sys.executable, "-c", VISITS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert found == {"soon": True, "later": False, "others": True}
+
+
+def test_a_job_that_fails_stops_neither_the_others_nor_the_next_time():
+    done = threading.Semaphore(0)
+
+    def failing() -> None:
+        raise OSError("the disk is away")
+
+    sweeper = Sweeper([failing, done.release], every=0.01)
+    sweeper.start()
+    assert done.acquire(timeout=20)
+    assert done.acquire(timeout=20)
+    sweeper.close()
+    sweeper.join(20)
+    assert not sweeper.is_alive()
