@@ -4,7 +4,7 @@
 `gradio_client` session with conversations of its own, some of which stop, leave or come anew. It
 prints a table and, last, one line of JSON. With `--minutes` it goes on for so long with
 `--soak-users` instead, and `--plot FILE` draws that. What a reply should be is what the same
-conversation got from an idle app.
+conversation got from an idle app. `--settle` waits at the end until the app has forgotten who left.
 """
 
 import argparse
@@ -215,6 +215,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--minutes", type=float, help="soak instead")
     parser.add_argument("--soak-users", type=int, default=8)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--settle", type=float, default=0, help="seconds to wait at the end")
     options = parser.parse_args(arguments)
     flags = ["--model", "preview", "--dtype", "float32", "--max-waiting", "200"]
     result: dict[str, Any] = {"machine": machine("cpu")}
@@ -225,10 +226,13 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         else:
             print("users  replies  a second  first: p50    p95    p99  wrong  MB before/after  "
                   "threads  files")  # fmt: skip
-            result["rows"] = []
+            result |= {"rows": [], "before": vars(Held.by(app))}
             for users in options.users:
                 result["rows"].append(measured(app, users, options.replies, expected))
                 print(row(result["rows"][-1]), flush=True)
+        time.sleep(options.settle)
+        result["afterwards"] = vars(Held.by(app))
+        print(f"{result['afterwards']['bytes'] / 1e6:.0f} MB after {options.settle:.0f} s more")
     if options.plot and "soak" in result:
         plot(result["soak"], options.plot)
     print(json.dumps(result))

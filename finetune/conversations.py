@@ -93,7 +93,7 @@ def windows(shelf: Shelf, rng: Rng) -> Conversation:
         words, reply = prompt("last_say", zh, rng), answers.say(last, zh)
     else:
         words, reply = prompt("last_sound", zh, rng), answers.sound(last, zh)
-    if all(is_speech(row) for row in rows) and rng.random() < 0.3:
+    if all(is_speech(row) for row in rows) and rng.random() < 0.5:
         words = prompt("transcribe", zh, rng)
         reply = " ".join(answers.transcribe(row, zh) for row in rows)
     turns = [with_clips(rows, words, rng), assistant(reply)]
@@ -128,9 +128,9 @@ def next_one(shelf: Shelf, rng: Rng) -> Conversation:
 
 
 SHARES: dict[str, float] = {
-    **{"voice_chat": 0.14, "spoken_question": 0.17, "analysis": 0.25, "typed": 0.02},
+    **{"voice_chat": 0.12, "spoken_question": 0.16, "analysis": 0.20, "typed": 0.02},
     **{"remembered": 0.12, "together": 0.08, "leveled": 0.07, "pitched": 0.02},
-    **{"windows": 0.05, "long_clip": 0.06, "next_one": 0.02},
+    **{"windows": 0.10, "long_clip": 0.09, "next_one": 0.02},
 }
 MAKERS: dict[str, Callable[[Shelf, Rng], Conversation]] = {
     **{maker.__name__: maker for maker in (voice_chat, spoken_question, analysis, typed)},
