@@ -32,7 +32,6 @@ QUESTIONS = ("What is that sound?", "What does the person say?", "And this one?"
 SOUNDS = ("glass-breaking", "woman-visit", "four-knocks", "siren-loud", "bird-quiet")
 GREEDY: dict[str, Any] = {"max_new_tokens": 48, "temperature": 0}
 STOPS, LEAVES = 0.05, 0.05  # shares of the turns that are stopped, and after which a user leaves
-RELOADS = 0.2  # share of the conversations that begin with loading the page
 SETTLE_SECONDS = 5.0
 SAMPLE_SECONDS = 15.0
 
@@ -100,13 +99,10 @@ def alone(url: str, asked: Sequence[Script]) -> dict[Script, list[str]]:
 def talk(
     url: str, expected: dict[Script, list[str]], tally: Tally, enough: Callable[[], bool], seed: int
 ) -> None:
-    """One user: a conversation after another, each in a session of its own, some on a new page."""
+    """One user: a conversation after another, each on a page of its own."""
     rng = random.Random(seed)
-    client = Client(url, verbose=False)
     while not enough():
-        if rng.random() < RELOADS:
-            client = Client(url, verbose=False)
-        client.reset_session()
+        client = Client(url, verbose=False)
         script = rng.choice(list(expected))
         for turn, right in zip(script, expected[script], strict=True):
             if not _turn(client, turn, right, tally, rng) or rng.random() < LEAVES:
