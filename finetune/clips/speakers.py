@@ -9,11 +9,14 @@ from typing import Literal
 
 import numpy as np
 
+from finetune.clips.accents import Accent, drawn_accent
 from finetune.clips.library import Split
 from finetune.clips.loaded import at_hand
 from finetune.clips.utterance import Utterance
 
 Gender = Literal["male", "female"]
+ACCENTED = 0.5  # of espeak-ng's training speech
+VOCODED = 0.15  # of the other voices'
 
 TRAIN_ACCENTS = (
     "en-us",
@@ -66,7 +69,7 @@ NATURAL: dict[Split, tuple[Speaker, ...]] = {
         Speaker("flite", "slt", "slt", "female", 0.11),
         Speaker("flite", "rms", "rms", "male", 0.10),
         Speaker("flite", "awb", "awb", "male", 0.09),
-        Speaker("festival", "ked_diphone", "ked", "male", 0.04),
+        Speaker("festival", "ked_diphone", "ked", "male", 0.12),
         Speaker("rhvoice", "Bdl", "bdl", "male", 0.16),
         Speaker("rhvoice", "Clb", "clb", "female", 0.13),
         Speaker("pico", "en-US", "lh0", "female", 0.12),
@@ -101,8 +104,11 @@ def cast(text: str, split: Split, language: str, rng: np.random.Generator) -> Ca
     tempo = float(np.exp(rng.normal(0, 0.13)))
     if voice.synthesizer == "espeak-ng":
         return cast_espeak(text, split, language, shift, rng)
+    noise, intonation = float(rng.uniform(0.4, 0.9)), None
+    if split == "train" and rng.random() < VOCODED:
+        intonation = float(rng.uniform(0, 1.2))
     utterance = Utterance(
-        voice.synthesizer, voice.voice, text, shift, tempo, noise=float(rng.uniform(0.4, 0.9))
+        voice.synthesizer, voice.voice, text, shift, tempo, noise=noise, intonation=intonation
     )
     return Casting(utterance, voice.person, gender_after(voice.gender, shift))
 
@@ -128,7 +134,10 @@ def cast_espeak(
     middle = 50 if gender == "male" else 55
     pitch = int(np.clip(rng.normal(middle, 12), 20, 80))
     tempo = float(rng.uniform(120, 205)) / 165
-    utterance = Utterance("espeak-ng", name, text, shift, tempo, pitch)
+    accent: Accent = ()
+    if split == "train" and language == "en" and rng.random() < ACCENTED:
+        accent = drawn_accent(rng)
+    utterance = Utterance("espeak-ng", name, text, shift, tempo, pitch, accent=accent)
     return Casting(utterance, name, gender_after(gender, shift))
 
 

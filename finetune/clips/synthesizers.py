@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from finetune.clips.accents import accented
 from finetune.clips.library import SAMPLE_RATE
 from finetune.clips.loaded import Pico, Piper, RHVoice
 from finetune.clips.utterance import SynthesisError, Utterance, resampled
+from finetune.clips.vocoder import vocoded
 
 WAV_HEADER_BYTES = 44
 
@@ -42,7 +44,11 @@ def output_of(command: list[str]) -> bytes:
 def espeak(utterance: Utterance) -> np.ndarray:
     words_a_minute = round(165 * utterance.tempo / utterance.shift)
     options = ["-v", utterance.voice, "-s", str(words_a_minute), "-p", str(utterance.pitch)]
-    wav = output_of(["espeak-ng", *options, "--stdout", "--", utterance.text])
+    text = utterance.text
+    if utterance.accent:
+        sounds = output_of(["espeak-ng", *options[:2], "-q", "-x", "--sep=_", "--", text])
+        text = accented(sounds.decode(), utterance.accent)
+    wav = output_of(["espeak-ng", *options, "--stdout", "--", text])
     return resampled(*read_wav(wav), utterance.shift)
 
 
@@ -84,6 +90,7 @@ def say_all(utterances: list[Utterance], seed: int) -> list[np.ndarray | None]:
 
     None stands where a synthesizer stayed silent, as they do for a few odd words.
     """
+    rng = np.random.default_rng(seed)
     batch = [said for said in utterances if said.synthesizer == "festival"]
     from_festival = iter(festival(batch) if batch else [])
     with closing(RHVoice()) as rhvoice:
@@ -95,7 +102,11 @@ def say_all(utterances: list[Utterance], seed: int) -> list[np.ndarray | None]:
             "pico": Pico().say,
             "rhvoice": rhvoice.say,
         }
-        return [trimmed(say[said.synthesizer](said)) for said in utterances]
+        return [trimmed(shaped(say[said.synthesizer](said), said, rng)) for said in utterances]
+
+
+def shaped(samples: np.ndarray, said: Utterance, rng: np.random.Generator) -> np.ndarray:
+    return samples if said.intonation is None else vocoded(samples, said.intonation, rng)
 
 
 def trimmed(samples: np.ndarray) -> np.ndarray | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
+from finetune.clips.accents import Accent
 from finetune.clips.library import SAMPLE_RATE
 
 
@@ -17,7 +18,8 @@ class Utterance:
     """What one speaker is to say, and how.
 
     `tempo` is relative to the voice's own (1.2 is faster) as heard after the shift; `pitch` is
-    espeak-ng's 0 to 99; `noise` is piper's variability.
+    espeak-ng's 0 to 99 and `accent` only espeak-ng's; `noise` is piper's variability. With an
+    `intonation` the voice goes through a vocoder.
     """
 
     synthesizer: str
@@ -27,6 +29,8 @@ class Utterance:
     tempo: float = 1.0
     pitch: int = 50
     noise: float = 0.667
+    accent: Accent = ()
+    intonation: float | None = None
 
 
 def resampled(samples: np.ndarray, rate: float, shift: float) -> np.ndarray:
