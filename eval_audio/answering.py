@@ -98,6 +98,33 @@ def blank(heard: Heard) -> Prediction:
     return known | ({"error": heard.error} if heard.error else {"windows": len(heard.windows)})
 
 
+def predicted(
+    rows: Sequence[Heard],
+    languages: Mapping[str, str],
+    asks: Callable[[Heard], Sequence[Item]],
+    replied: Callable[[list[Item]], Sequence[str | EvalError]],
+) -> list[Prediction]:
+    """What came of each row, in order: it is asked about in `asks`, all are answered together.
+
+    `asks` may raise an `EvalError`, which is the row's; `languages` are the replies', by source.
+    """
+    found, items, owners = [blank(heard) for heard in rows], list[Item](), list[int]()
+    for place, heard in enumerate(rows):
+        try:
+            mine = asks(heard)
+        except EvalError as error:
+            found[place]["error"] = str(error)
+            continue
+        items += mine
+        owners += [place] * len(mine)
+    replies: dict[int, list[str | EvalError]] = {}
+    for owner, reply in zip(owners, replied(items), strict=True):
+        replies.setdefault(owner, []).append(reply)
+    for place, texts in replies.items():
+        found[place] |= outcome(texts, languages.get(found[place]["source"]))
+    return found
+
+
 def outcome(replies: Sequence[str | EvalError], language: str | None) -> Prediction:
     """What came of one row's prompts: its replies as one, or the first problem."""
     for reply in replies:

@@ -16,7 +16,7 @@ import torch
 from demo.audio import SAMPLE_RATE
 from demo.decoding import defaults_of, ends_of, generation_config
 from demo.encoder import mel_frames, tokens_of
-from eval_audio.answering import CLIP, NEW_TOKENS, Asked, Heard, blank, groups, outcome, prompts_of
+from eval_audio.answering import CLIP, NEW_TOKENS, Asked, Heard, groups, predicted, prompts_of
 from eval_audio.manifest import AUDIO, EvalError, Form, Row, Task
 from eval_audio.store import Prediction
 
@@ -65,19 +65,9 @@ class Checkpoint:
 
     def predictions(self, rows: Sequence[Heard], batch_size: int) -> list[Prediction]:
         """What came of each row, in order."""
-        asks: list[tuple[int, Ask]] = []
-        found = [blank(heard) for heard in rows]
-        for place, heard in enumerate(rows):
-            try:
-                asks += [(place, ask) for ask in self.asks(heard)]
-            except EvalError as error:
-                found[place]["error"] = str(error)
-        replies = self._in_batches([ask for _, ask in asks], batch_size)
-        for place, prediction in enumerate(found):
-            mine = [text for (owner, _), text in zip(asks, replies, strict=True) if owner == place]
-            if mine:
-                prediction |= outcome(mine, self.languages.get(prediction["source"]))
-        return found
+        return predicted(
+            rows, self.languages, self.asks, lambda asks: self._in_batches(asks, batch_size)
+        )
 
     def asks(self, heard: Heard) -> list[Ask]:
         """The prompts for one row: one a window, or one for all of them.

@@ -12,7 +12,7 @@ from demo.connecting import Remote, connect, key_from
 from demo.engine import Budgets, Conversation, Item, Options
 from demo.loading import Report
 from demo.remote import RemoteEngine
-from eval_audio.answering import CLIP, NEW_TOKENS, Asked, Heard, blank, outcome, prompts_of
+from eval_audio.answering import CLIP, NEW_TOKENS, Asked, Heard, predicted, prompts_of
 from eval_audio.manifest import AUDIO, EvalError, Task
 from eval_audio.store import Prediction
 
@@ -31,21 +31,18 @@ class ServersRespondent:
         self.asked = Asked(model, "", {"device": "servers", "dtype": "the servers' own"})
 
     def predictions(self, rows: Sequence[Heard], batch_size: int) -> list[Prediction]:
-        found = [blank(heard) for heard in rows]
-        owners = [
-            (place, Item(turn(heard.row.prompt, len(windows)), windows))
-            for place, heard in enumerate(rows)
-            for windows in prompts_of(heard, self.task)
-        ]
-        replies = self._replies([item for _, item in owners], batch_size)
-        for place, prediction in enumerate(found):
-            mine = [one for (owner, _), one in zip(owners, replies, strict=True) if owner == place]
-            if mine:
-                prediction |= outcome(mine, self.languages.get(prediction["source"]))
-        return found
+        return predicted(
+            rows, self.languages, self._asks, lambda items: self._replies(items, batch_size)
+        )
 
     def close(self) -> None:
         self.engine.close()
+
+    def _asks(self, heard: Heard) -> list[Item]:
+        return [
+            Item(turn(heard.row.prompt, len(windows)), windows)
+            for windows in prompts_of(heard, self.task)
+        ]
 
     def _replies(self, items: Sequence[Item], at_once: int) -> list[str | EvalError]:
         replies: list[str | EvalError] = [""] * len(items)

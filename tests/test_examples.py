@@ -17,7 +17,7 @@ from tests.model_card import KNOWN_MISTAKE, ModelCard
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
-GREEDY = Options(max_new_tokens=256, temperature=0, repetition_penalty=1.0)
+GREEDY = Options(max_new_tokens=160, temperature=0, repetition_penalty=1.0)
 
 Conversation = list[dict[str, Any]]
 
