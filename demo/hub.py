@@ -198,11 +198,16 @@ def _here_from_modelscope(order: _Order) -> Path:
 
 
 def _total_at_modelscope(order: _Order) -> float:
-    """Bytes of all the files, those that are here already too."""
+    """Bytes of all the files, those that are here already too; the disk has room for the rest."""
     from modelscope_hub import HubApi
 
-    files = HubApi().list_repo_files(order.name, "model")
-    return sum(one.size for one in files if any(Path(one.path).match(kind) for kind in FILES))
+    hub = HubApi()
+    files = hub.list_repo_files(order.name, "model")
+    total = sum(one.size for one in files if any(Path(one.path).match(kind) for kind in FILES))
+    cache = hub.scan_cache()
+    here = sum(one.size_on_disk for one in cache.repos if one.repo_id == order.name)
+    _require_room(order, max(0, total - here), Path(cache.cache_dir or Path.home()))
+    return total
 
 
 def _callback_class(add: Callable[[float], None]) -> type[Any]:

@@ -30,6 +30,7 @@ class Hub(BaseHTTPRequestHandler):
     breaks: str | None = None  # the file in whose middle it hangs up, once
     leaves = False  # and is not there any more
     gone = False
+    claimed = 0  # bytes that ModelScope's list says of each file, beside its own
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -65,7 +66,7 @@ class Hub(BaseHTTPRequestHandler):
                     "Path": file.name,
                     "Name": file.name,
                     "Type": "blob",
-                    "Size": file.stat().st_size,
+                    "Size": file.stat().st_size + self.claimed,
                     "Sha256": sha256(file.read_bytes()).hexdigest(),
                 }
                 for file in self.folder.iterdir()
@@ -109,9 +110,14 @@ def etag(file: Path) -> str:
 
 @contextmanager
 def serving(
-    folder: Path, status: int = 200, breaks: str | None = None, leaves: bool = False
+    folder: Path,
+    status: int = 200,
+    breaks: str | None = None,
+    leaves: bool = False,
+    claimed: int = 0,
 ) -> Iterator[str]:
     own = {"folder": folder, "status": status, "breaks": breaks, "leaves": leaves}
+    own |= {"claimed": claimed}
     handler = type("Here", (Hub,), own)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -232,6 +238,14 @@ def test_a_hub_that_cannot_be_reached_is_told_at_once(tmp_path: Path, hub: str, 
     assert f"--hub {other}" in got["en"]
     assert f"--hub {other}" in got["zh"]
     assert time.monotonic() - begun < 60
+
+
+def test_modelscope_too_is_asked_how_much_there_is_to_come(folder: Path, tmp_path: Path) -> None:
+    with serving(folder, claimed=10**15) as endpoint:
+        told = fetched("modelscope", tmp_path, endpoint)
+    assert told["key"] == "disk"
+    assert "MODELSCOPE_CACHE" in told["en"]
+    assert not list((tmp_path / "ms").rglob("*.safetensors"))
 
 
 def test_a_full_disk_is_told_before_the_download(tmp_path: Path) -> None:

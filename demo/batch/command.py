@@ -59,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="FILE",
         help="a sound or video file, a URL, a folder (with the folders in it), or a manifest: "
-        ".jsonl or .csv with audio, and optionally prompt and gt",
+        ".jsonl, .csv or .tsv with audio, and optionally prompt and gt",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE.jsonl", help="one JSON line a clip"

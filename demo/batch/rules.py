@@ -8,9 +8,9 @@ SOUND = "<|audio_bos|><|AUDIO|><|audio_eos|>"
 
 SENTENCES: Sentences = {
     "nothing": (
-        "There is nothing to do: give sound files, a folder of them, or a manifest (.jsonl or "
-        ".csv).",
-        "没有可处理的内容：请给出音频文件、含音频的文件夹，或清单文件（.jsonl 或 .csv）。",
+        "There is nothing to do: give sound files, a folder of them, or a manifest (.jsonl, .csv "
+        "or .tsv).",
+        "没有可处理的内容：请给出音频文件、含音频的文件夹，或清单文件（.jsonl、.csv 或 .tsv）。",
     ),
     "no_prompt": (
         "Your own prompt is empty: write what is to be asked about each clip.",

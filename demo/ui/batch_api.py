@@ -40,8 +40,8 @@ def build_batch_api(kit: Kit) -> None:
 
         Args:
             clips: uploaded files (handle_file), http(s) or data: URLs, or objects {"audio": one
-                of these, "prompt": "…", "gt": "…"}; or an uploaded manifest (.jsonl or .csv with
-                audio, prompt, gt) and the files that it names.
+                of these, "prompt": "…", "gt": "…"}; or an uploaded manifest (.jsonl, .csv or .tsv
+                with audio, prompt, gt) and the files that it names.
             task: transcribe, translate, describe, sound, emotion, music, own or raw.
             language: of a translation: english, chinese, french, german, japanese or spanish.
             prompt: your own words for the task own, or the base model's prompt for raw.

@@ -54,10 +54,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "batch_csv": ("Download CSV", "下载 CSV"),
     "batch_jsonl": ("Download JSON lines", "下载 JSON Lines"),
     "batch_empty": (
-        "### Ask one question of many clips\nDrop files or a folder. A manifest (.jsonl or .csv) "
-        "names each clip in its column <code>audio</code>, and may have a <code>prompt</code> and "
-        "the right answer, <code>gt</code>.",
-        "### 向多段音频提同一个问题\n拖入文件或添加文件夹。清单（.jsonl 或 .csv）在 "
+        "### Ask one question of many clips\nDrop files or a folder. A manifest (.jsonl, .csv, "
+        ".tsv) names each clip in its column <code>audio</code>, and may have a "
+        "<code>prompt</code> and the right answer, <code>gt</code>.",
+        "### 向多段音频提同一个问题\n拖入文件或添加文件夹。清单（.jsonl、.csv、.tsv）在 "
         "<code>audio</code> 列写明音频，还可以有提示词 <code>prompt</code> 和标准答案 "
         "<code>gt</code>。",
     ),
