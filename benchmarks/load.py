@@ -8,57 +8,37 @@ conversation got from an idle app. `--settle` waits at the end until the app has
 """
 
 import argparse
+import gc
 import json
 import random
-import threading
+import re
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import psutil
-from gradio_client import Client, handle_file
 
 from benchmarks.talking import machine
+from benchmarks.visitors import Script, Tally, alone, crowd, scripts
 from tests.serving import Served, serving
 
-CLIPS = Path(__file__).parents[1] / "assets" / "examples"
-QUESTIONS = ("What is that sound?", "What does the person say?", "And this one?")
-SOUNDS = ("glass-breaking", "woman-visit", "four-knocks", "siren-loud", "bird-quiet")
-GREEDY: dict[str, Any] = {"max_new_tokens": 48, "temperature": 0}
-STOPS, LEAVES = 0.05, 0.05  # shares of the turns that are stopped, and after which a user leaves
 SETTLE_SECONDS = 5.0
+WARM_REPLIES = 100
 SAMPLE_SECONDS = 15.0
-
-Turn = tuple[str, str | None]  # words, and the name of a clip
-Script = tuple[Turn, ...]
-
-
-@dataclass
-class Tally:
-    """What all users have met; shared by their threads."""
-
-    firsts: list[float] = field(default_factory=list)  # seconds to the first word
-    ended: Counter[str] = field(default_factory=Counter)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, outcome: str, first: float | None = None) -> None:
-        with self.lock:
-            self.ended[outcome] += 1
-            if first is not None:
-                self.firsts.append(first)
+KEPT = re.compile(r'^demo_bytes{what="(?:clips|conversations)"} (\S+)', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Held:
-    """What the app's process holds."""
+    """What the app's process holds; `kept` of its bytes are what it keeps for later turns."""
 
     bytes: int
+    kept: int
     threads: int
     files: int
 
@@ -67,83 +47,22 @@ class Held:
         process = psutil.Process(app.process.pid)
         family = [process, *process.children(recursive=True)]
         resident = sum(one.memory_info().rss for one in family)
-        return cls(resident, process.num_threads(), process.num_fds())
+        kept = KEPT.findall(urlopen(f"{app.url}/metrics", timeout=60).read().decode())
+        return cls(resident, int(sum(map(float, kept))), process.num_threads(), process.num_fds())
 
 
-def scripts(count: int, rng: random.Random) -> list[Script]:
-    """Conversations of three turns, no two alike."""
-    found: set[Script] = set()
-    while len(found) < count:
-        first, second = rng.sample(SOUNDS, 2)
-        words = rng.choice(QUESTIONS[:2])
-        found.add(((words, first), (QUESTIONS[2], second), ("What was the first sound?", None)))
-    return sorted(found, key=str)
+def settle(seconds: float = SETTLE_SECONDS) -> None:
+    """Waits until the visitors' pages are left: a client does so when it is collected."""
+    gc.collect()
+    time.sleep(seconds)
 
 
-def message(turn: Turn) -> dict[str, Any]:
-    words, clip = turn
-    return {"text": words, "files": [handle_file(CLIPS / f"{clip}.flac")] if clip else []}
-
-
-def alone(url: str, asked: Sequence[Script]) -> dict[Script, list[str]]:
-    """What each conversation gets where nobody else talks."""
-    replies = {}
-    for script in asked:
-        client = Client(url, verbose=False)
-        replies[script] = [
-            client.predict(message(turn), **GREEDY, api_name="/chat") for turn in script
-        ]
-    return replies
-
-
-def talk(
-    url: str, expected: dict[Script, list[str]], tally: Tally, enough: Callable[[], bool], seed: int
-) -> None:
-    """One user: a conversation after another, each on a page of its own."""
-    rng = random.Random(seed)
-    while not enough():
-        client = Client(url, verbose=False)
-        script = rng.choice(list(expected))
-        for turn, right in zip(script, expected[script], strict=True):
-            if not _turn(client, turn, right, tally, rng) or rng.random() < LEAVES:
-                break
-
-
-def _turn(client: Client, turn: Turn, right: str, tally: Tally, rng: random.Random) -> bool:
-    """Whether the conversation can go on: a stopped turn is not in it."""
-    start = time.monotonic()
-    job = client.submit(message(turn), **GREEDY, api_name="/chat")
-    first, text = None, ""
-    try:
-        for text in job:
-            if text and first is None:
-                first = time.monotonic() - start
-                if rng.random() < STOPS:
-                    job.cancel()
-                    tally.add("stopped", first)
-                    return False
-    except Exception as error:  # counted by its kind; the user begins anew
-        tally.add(f"error: {type(error).__name__}: {str(error)[:80]}")
-        return False
-    tally.add("right" if text == right else "lost" if not text else "wrong", first)
-    return text == right
-
-
-def crowd(
-    url: str,
-    users: int,
-    expected: dict[Script, list[str]],
-    tally: Tally,
-    enough: Callable[[], bool],
-) -> list[threading.Thread]:
-    """The threads of so many users, who talk until it is enough."""
-    threads = [
-        threading.Thread(target=talk, args=(url, expected, tally, enough, seed), daemon=True)
-        for seed in range(users)
-    ]
-    for thread in threads:
-        thread.start()
-    return threads
+def warm(app: Served, expected: dict[Script, list[str]], replies: int) -> None:
+    """The first replies: what is held before the rows is what a running app holds."""
+    tally = Tally()
+    for thread in crowd(app.url, 8, expected, tally, lambda: tally.ended.total() >= replies):
+        thread.join()
+    settle()
 
 
 def measured(
@@ -154,7 +73,7 @@ def measured(
     for thread in crowd(app.url, users, expected, tally, lambda: tally.ended.total() >= replies):
         thread.join()
     took = time.monotonic() - start
-    time.sleep(SETTLE_SECONDS)
+    settle()
     p50, p95, p99 = np.percentile(tally.firsts or [0], (50, 95, 99))
     return {
         **{"users": users, "replies": tally.ended.total(), "seconds": took},
@@ -175,7 +94,7 @@ def soaked(
         time.sleep(SAMPLE_SECONDS)
     for thread in threads:
         thread.join()
-    time.sleep(SETTLE_SECONDS)
+    settle()
     track.append({**vars(Held.by(app)), "replies": tally.ended.total()})
     return {"users": users, "minutes": minutes, "ended": dict(tally.ended), "track": track}
 
@@ -186,7 +105,7 @@ def row(one: dict[str, Any]) -> str:
     return (
         f"{one['users']:>5}  {one['replies']:>7}  {one['replies'] / one['seconds']:>8.2f}  "
         f"{one['p50']:>6.2f} {one['p95']:>6.2f} {one['p99']:>6.2f}  {wrong:>5}  "
-        f"{before['bytes'] / 1e6:>6.0f} {after['bytes'] / 1e6:>6.0f}  "
+        f"{before['bytes'] / 1e6:>6.0f} {after['bytes'] / 1e6:>6.0f} {after['kept'] / 1e6:>5.0f}  "
         f"{before['threads']:>3} {after['threads']:>3}  {before['files']:>3} {after['files']:>3}"
     )
 
@@ -211,24 +130,29 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--minutes", type=float, help="soak instead")
     parser.add_argument("--soak-users", type=int, default=8)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--store-mb", type=int, help="for what the app keeps, else its default")
     parser.add_argument("--settle", type=float, default=0, help="seconds to wait at the end")
     options = parser.parse_args(arguments)
     flags = ["--model", "preview", "--dtype", "float32", "--max-waiting", "200"]
+    if options.store_mb is not None:
+        size = str(options.store_mb)
+        flags += ["--clip-store-mb", size, "--conversation-store-mb", size]
     result: dict[str, Any] = {"machine": machine("cpu")}
     with TemporaryDirectory() as folder, serving(Path(folder) / "log", *flags) as app:
         expected = alone(app.url, scripts(options.conversations, random.Random(0)))
+        warm(app, expected, min(WARM_REPLIES, options.replies))
         if options.minutes:
             result["soak"] = soaked(app, options.soak_users, options.minutes, expected)
         else:
-            print("users  replies  a second  first: p50    p95    p99  wrong  MB before/after  "
-                  "threads  files")  # fmt: skip
+            print("users  replies  a second  first: p50    p95    p99  wrong  MB before/after/kept"
+                  "  threads  files")  # fmt: skip
             result |= {"rows": [], "before": vars(Held.by(app))}
             for users in options.users:
                 result["rows"].append(measured(app, users, options.replies, expected))
                 print(row(result["rows"][-1]), flush=True)
-        time.sleep(options.settle)
+        settle(options.settle)
         result["afterwards"] = vars(Held.by(app))
-        print(f"{result['afterwards']['bytes'] / 1e6:.0f} MB after {options.settle:.0f} s more")
+        print(f"{options.settle:.0f} s later: {result['afterwards']}")
     if options.plot and "soak" in result:
         plot(result["soak"], options.plot)
     print(json.dumps(result))

@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
+import pytest
+
 from benchmarks import batch, conversation, decode, load
-from tests.serving import ROOT
+from benchmarks.visitors import opened, pieces
+from tests.serving import ROOT, Served
 
 
 def test_both_ways_give_the_same_tokens(tmp_path: Path, capsys):
@@ -55,3 +59,11 @@ def test_a_crowd_of_users_get_each_their_own_replies():
     (row,) = load.main(["--users", "3", "--replies", "6", "--conversations", "2"])["rows"]
     assert set(row["ended"]) <= {"right", "stopped"}
     assert row["ended"]["right"] >= 5
+
+
+def test_a_visitor_whose_call_fails_is_told_so(served: Served):
+    """The client's own loop over a job that failed never ends."""
+    client = opened(served.url)
+    client.httpx_kwargs = {"timeout": 1e-6}
+    with pytest.raises(httpx.TimeoutException):
+        list(pieces(client.submit({"text": "Hello", "files": []}, api_name="/chat")))
