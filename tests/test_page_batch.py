@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 GLASS, KNOCKS = CLIPS / "glass-breaking.flac", CLIPS / "four-knocks.flac"
 # columns of a manifest, kinds of files, the file that is sent
-NO_WORDS = {"audio", "prompt", "gt", "jsonl", "csv", "CSV", "JSON", "Lines", "notes", "KB",
+NO_WORDS = {"audio", "prompt", "gt", "jsonl", "csv", "tsv", "CSV", "JSON", "Lines", "notes", "KB",
             "wav", "mp", "flac", "ogg", "opus", "aac", "webm", "aiff", "amr", "mov",
             "mkv"}  # fmt: skip
 
