@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 EVERY_SECONDS = 60.0
-LEFT_SECONDS = 600.0
+LEFT_SECONDS = 120.0
 
 log = logging.getLogger(__name__)
 
