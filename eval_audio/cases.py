@@ -154,9 +154,12 @@ def honest_cases(shelf: Shelf, count: int, seed: int) -> Iterator[Case]:
 
 
 def exam(test: Shelf, human: Shelf, size: int, seed: int = 7) -> list[Case]:
-    """All cases; `size` is how many a group has at most (some groups have fewer clips)."""
+    """All cases; `size` is how many a group has, where there are so many clips.
+
+    Sentences are four times as many, and people's twice: word errors differ most by voice and text.
+    """
     plan = [
-        (test, "sentence", size, asked("sentences", "transcribe", "words")),
+        (test, "sentence", size * 4, asked("sentences", "transcribe", "words")),
         (test, "sentence", size // 4, spoken("voice sentences")),
         (test, "sound", size, asked("sounds", "sound")),
         (test, "count", size, asked("counts", "count")),

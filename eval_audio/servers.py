@@ -8,10 +8,11 @@ only. This module knows no torch.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from demo.connecting import Remote, connect, key_from
+from demo.connecting import connect
 from demo.engine import Budgets, Conversation, Item, Options
 from demo.loading import Report
 from demo.remote import RemoteEngine
+from demo.wanted import Remote, key_from
 from eval_audio.answering import CLIP, NEW_TOKENS, Asked, Heard, predicted, prompts_of
 from eval_audio.manifest import AUDIO, EvalError, Task
 from eval_audio.store import Prediction

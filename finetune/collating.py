@@ -92,7 +92,7 @@ class FeatureCollator:
         length = max(len(row.ids) for row in rendered)
         length = -(-length // self.multiple) * self.multiple
         parts = [part for row in rendered for part in row.audio]
-        clips = [self.store[part["audio_url"]] for part in parts]
+        clips = [self.store.variant(part["audio_url"]) for part in parts]
         texts = [self.renderer.text_ids(part.get("transcript", "")) for part in parts]
         return {
             "input_ids": _padded([row.ids for row in rendered], length, self.renderer.end),

@@ -31,6 +31,7 @@ from finetune.wordings import prompt
 
 SYSTEM_SHARE = 0.12
 WINDOW_SHARES = {"sentence": 0.5, "sound": 0.3, "long": 0.2}
+MESSAGE_SHARES = {"sentence": 0.4, "long": 0.6}
 
 
 def voice_chat(shelf: Shelf, rng: Rng) -> Conversation:
@@ -100,6 +101,15 @@ def windows(shelf: Shelf, rng: Rng) -> Conversation:
     return turns + (back_references(rows, rng, most=1) if rng.random() < 0.3 else [])
 
 
+def message(shelf: Shelf, rng: Rng) -> Conversation:
+    """A long message of speech, all of its two to four windows to be written down."""
+    kinds = [drawn(MESSAGE_SHARES, rng) for _ in range(int(rng.integers(2, 5)))]
+    rows = [shelf.draw(kind, rng) for kind in kinds]
+    zh = in_chinese(rng)
+    reply = " ".join(answers.transcribe(row, zh) for row in rows)
+    return [with_clips(rows, prompt("transcribe", zh, rng), rng), assistant(reply)]
+
+
 def window(shelf: Shelf, rng: Rng) -> Row:
     return shelf.draw(drawn(WINDOW_SHARES, rng), rng)
 
@@ -128,14 +138,14 @@ def next_one(shelf: Shelf, rng: Rng) -> Conversation:
 
 
 SHARES: dict[str, float] = {
-    **{"voice_chat": 0.12, "spoken_question": 0.16, "analysis": 0.20, "typed": 0.02},
+    **{"voice_chat": 0.11, "spoken_question": 0.15, "analysis": 0.17, "typed": 0.02},
     **{"remembered": 0.12, "together": 0.08, "leveled": 0.07, "pitched": 0.02},
-    **{"windows": 0.10, "long_clip": 0.09, "next_one": 0.02},
+    **{"windows": 0.08, "message": 0.07, "long_clip": 0.09, "next_one": 0.02},
 }
 MAKERS: dict[str, Callable[[Shelf, Rng], Conversation]] = {
     **{maker.__name__: maker for maker in (voice_chat, spoken_question, analysis, typed)},
     **{maker.__name__: maker for maker in (remembered, together, leveled, pitched)},
-    **{maker.__name__: maker for maker in (windows, long_clip, next_one)},
+    **{maker.__name__: maker for maker in (windows, message, long_clip, next_one)},
 }
 
 

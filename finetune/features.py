@@ -12,6 +12,7 @@ import torch
 from transformers import Qwen2AudioEncoder, WhisperFeatureExtractor
 
 from demo.encoder import convolved, encode, layered, log_mels, positions_of, tokens_of
+from finetune.warping import Warping, middles
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,15 +24,19 @@ class Listener:
     trained: int = 0
 
     @torch.inference_mode()
-    def hear(self, clips: Sequence[np.ndarray], bf16: bool = False) -> list[np.ndarray]:
+    def hear(
+        self, clips: Sequence[np.ndarray], bf16: bool = False, warping: Warping | None = None
+    ) -> list[np.ndarray]:
         """What each clip is to the frozen layers, (frames, width) in float32.
 
         A frame is an audio token or, where layers are left to training, one of the encoder's
         positions, two to a token. Clips are mono float32 at 16 kHz, at most 30 s; alike lengths
-        waste least.
+        waste least. With `warping` each is heard as somebody else would have said it.
         """
         where = next(self.encoder.parameters()).device.type
         mels, frames = log_mels(self.extractor, clips, where)
+        if warping:
+            mels = warping(mels, middles(self.extractor))
         with torch.autocast(where, torch.bfloat16, enabled=bf16):
             rows = self._through(mels, frames)
         length = positions_of if self.trained else tokens_of

@@ -17,22 +17,23 @@ from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration, Qwen
 from transformers.trainer_utils import get_last_checkpoint
 
 from finetune import answers
+from finetune.answers import is_speech
 from finetune.base import Shape, build_base
 from finetune.clips import questions
 from finetune.clips.library import Row, open_library
 from finetune.conversations import conversation
 from finetune.ears import POSITIONS_PER_TOKEN
-from finetune.encoding import fill
+from finetune.encoding import Variants, fill
 from finetune.export import save
 from finetune.features import Listener
 from finetune.manifest import Manifest, write_manifest
 from finetune.masking import Masking
 from finetune.rendering import Conversation
-from finetune.shelf import Shelf, read
+from finetune.shelf import Shelf, first_of, read
 from finetune.store import FeatureStore
-from finetune.student import Student
+from finetune.student import ALONE, Student
 from finetune.tokenizer import train_tokenizer
-from finetune.training import Recipe, train
+from finetune.training import Recipe, bf16_pays, train
 from finetune.wordings import sections
 
 VOCABULARY = 768
@@ -65,10 +66,11 @@ def drawn_conversations(shelf: Shelf, count: int, seed: int) -> Iterator[Convers
 def base_of(
     options: argparse.Namespace, shelf: Shelf
 ) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor]:
-    """The untrained model, or the one that the run before this one started from."""
+    """The untrained model, what the run before this one started from, or a whole checkpoint."""
     folder = options.output / "base"
     if options.start:
-        shutil.copytree(options.start / "base", folder, dirs_exist_ok=True)
+        kept = options.start / "base"
+        shutil.copytree(kept if kept.exists() else options.start, folder, dirs_exist_ok=True)
     elif not (folder / "config.json").exists():
         tokenizer = train_tokenizer(tokenizer_texts(list(shelf.rows.values())), VOCABULARY)
         model, processor = build_base(options.encoder, tokenizer, Shape(), options.seed)
@@ -84,29 +86,42 @@ def heard(
     manifest: Manifest,
     shelf: Shelf,
     folder: Path,
-    trained_layers: int,
+    options: argparse.Namespace,
+    bf16: bool,
 ) -> FeatureStore:
-    """What every clip in the manifest is to the encoder's frozen layers."""
+    """What every clip in the manifest, and its variants, are to the encoder's frozen layers."""
     tower = model.model.audio_tower.eval()
-    per_token = POSITIONS_PER_TOKEN if trained_layers else 1
+    per_token = POSITIONS_PER_TOKEN if options.trained_layers else 1
     store = FeatureStore(folder, tower.config.d_model, per_token)
-    listener = Listener(tower, processor.feature_extractor, trained_layers)
-    fill(store, manifest.clips(), lambda url: read(url, shelf.rows), listener)
+    listener = Listener(tower, processor.feature_extractor, options.trained_layers)
+    variants = Variants(options.variants, lambda url: is_speech(first_of(url, shelf.rows)))
+    fill(store, manifest.clips(), lambda url: read(url, shelf.rows), listener, bf16, variants)
     return store
 
 
 def student_of(options: argparse.Namespace, model: Qwen2AudioForConditionalGeneration) -> Student:
     """What is trained; a head that the run before this one had not starts anew."""
+    kept = heads_of(options.start)
+    begun = not options.start or bool(kept) or (options.output / "run").exists()
     student = Student(
-        model, compiled=options.compile, masking=Masking(), trained_layers=options.trained_layers
+        model,
+        compiled=options.compile,
+        masking=Masking(),
+        trained_layers=options.trained_layers,
+        alone=0 if begun else ALONE,
     )
-    if options.start:
-        last = get_last_checkpoint(str(options.start / "run"))
-        if last is None:
-            raise SystemExit(f"{options.start.name} has no saved checkpoint yet")
-        kept = load_file(Path(last) / "model.safetensors")
-        student.load_state_dict({**student.state_dict(), **kept})
+    student.load_state_dict({**student.state_dict(), **kept})
     return student.to(options.device)
+
+
+def heads_of(start: Path | None) -> dict[str, torch.Tensor]:
+    """The last weights of the run to go on from, heads included; none of a mere checkpoint."""
+    if not start or not (start / "run").exists():
+        return {}
+    last = get_last_checkpoint(str(start / "run"))
+    if last is None:
+        raise SystemExit(f"{start.name} has no saved checkpoint yet")
+    return load_file(Path(last) / "model.safetensors")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -114,9 +129,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--clips", type=Path, required=True, help="a library of finetune.clips")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--encoder", default="openai/whisper-tiny.en", help="hub name or folder")
-    parser.add_argument("--start", type=Path, help="OUTPUT of a run whose last save to go on from")
+    parser.add_argument(
+        "--start", type=Path, help="OUTPUT of a run to go on from, or a checkpoint (with new heads)"
+    )
     parser.add_argument("--features", type=Path, help="folder of kept features (OUTPUT/features)")
     parser.add_argument("--trained-layers", type=int, default=0, help="of the encoder, topmost")
+    parser.add_argument("--variants", type=int, default=0, help="of speech, by warped spectra")
     parser.add_argument("--most-clips", type=int, help="use only so many, the first ones")
     parser.add_argument("--long-clips", type=int, default=2500, help="how many to join from others")
     parser.add_argument("--conversations", type=int, default=200_000)
@@ -154,11 +172,12 @@ def main(arguments: list[str] | None = None) -> None:
         encoder_rate=options.encoder_rate,
         schedule=options.schedule,
         seed=options.seed,
+        bf16=bf16_pays(options.device),
     )
     torch.manual_seed(options.seed)
     student = student_of(options, model)
     features = options.features or options.output / "features"
-    store = heard(model, processor, manifest, shelf, features, options.trained_layers)
+    store = heard(model, processor, manifest, shelf, features, options, recipe.bf16)
     student = train(student, processor, manifest, store, recipe, options.output / "run")
     save(student.model, processor, options.output / "checkpoint")
 

@@ -84,6 +84,11 @@ def read(url: str, rows: dict[str, Row]) -> np.ndarray:
     return np.concatenate(pieces[:-1])
 
 
+def first_of(url: str, rows: dict[str, Row]) -> Row:
+    """The row of the first clip behind `library:…`."""
+    return rows[url.removeprefix(SCHEME).partition("+")[0]]
+
+
 def rest(name: str) -> float:
     """Seconds of silence after a clip in a longer one, different from clip to clip."""
     shortest, longest = RESTS

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 
 NUMBERS = "features.f16"
 INDEX = "features.jsonl"
@@ -32,6 +33,13 @@ class FeatureStore:
             data = file.read(frames * row_bytes)
         return np.frombuffer(data, np.float16).reshape(frames, self.width)
 
+    def variant(self, key: str) -> np.ndarray:
+        """A clip as it is or as one of its variants, drawn by torch's generator."""
+        count = 1
+        while variant_key(key, count) in self.places:
+            count += 1
+        return self[variant_key(key, int(torch.randint(count, ())))]
+
     def tokens(self, key: str) -> int:
         """How many audio tokens the model makes of these frames."""
         return self.places[key][1] // self.frames_per_token
@@ -48,6 +56,11 @@ class FeatureStore:
             self.end += len(array)
         with (self.folder / INDEX).open("a", encoding="utf-8") as index:
             index.write("".join(lines))
+
+
+def variant_key(key: str, number: int) -> str:
+    """The key of a clip's variant; number 0 is the clip itself."""
+    return f"{key}~{number}" if number else key
 
 
 def _read_index(path: Path):

@@ -20,6 +20,7 @@ from finetune.traits import TraitHead
 
 Batch = dict[str, torch.Tensor]
 TRAIT_WEIGHT = 0.2
+ALONE = 100  # batches in which new heads learn before the decoder learns from them
 
 
 def decode(
@@ -47,7 +48,7 @@ class Student(nn.Module):
     `forward` takes a batch of `collating.FeatureCollator` and gives the losses; `ctc_weight` 0
     leaves the other tasks and their heads out, and without `masking` nothing is hidden in training.
     With `trained_layers` the features are what comes before so many of the encoder's topmost
-    layers.
+    layers. In the first `alone` batches only the heads learn from their tasks.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class Student(nn.Module):
         compiled: bool = False,
         masking: Masking | None = None,
         trained_layers: int = 0,
+        alone: int = 0,
     ) -> None:
         super().__init__()
-        self.model, self.masking = model, masking
+        self.model, self.masking, self.alone = model, masking, alone
         self.ctc_layer = ctc_layer or len(model.model.language_model.layers) // 2
         self.ctc_weight = ctc_weight
         self.blank, width = model.lm_head.weight.shape
@@ -101,9 +103,10 @@ class Student(nn.Module):
         reply = self._reply_loss(hidden, labels)
         if self.ctc is None or self.traits is None or not len(clip_frames):
             return {"loss": reply, "reply_loss": reply.detach()}
-        scores = self.ctc(tapped[heard]).float().log_softmax(-1)
+        sounds = self._tapped(tapped[heard])
+        scores = self.ctc(sounds).float().log_softmax(-1)
         transcript = self._transcript_loss(scores, clip_frames, transcripts, transcript_lengths)
-        trait = self.traits(tapped[heard], clip_frames, traits)
+        trait = self.traits(sounds, clip_frames, traits)
         loss = reply + self.ctc_weight * transcript + TRAIT_WEIGHT * trait
         parts = {"reply_loss": reply, "ctc_loss": transcript, "trait_loss": trait}
         return {"loss": loss, **{name: part.detach() for name, part in parts.items()}}
@@ -111,6 +114,13 @@ class Student(nn.Module):
     def activation_checkpointing_enable(self, **how: Any) -> None:
         """What `Trainer` asks for: layers are computed again instead of kept for the way back."""
         self.model.activation_checkpointing_enable(**how)
+
+    def _tapped(self, sounds: torch.Tensor) -> torch.Tensor:
+        """What the heads get: at first without a way back into a decoder that knows more."""
+        if not (self.training and self.alone):
+            return sounds
+        self.alone -= 1
+        return sounds.detach()
 
     def _filled(
         self, words: torch.Tensor, heard: torch.Tensor, features: torch.Tensor

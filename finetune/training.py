@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from transformers import Qwen2AudioProcessor, Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
+from demo.attention import avoid_cudnn
 from finetune.averaging import Averaging
 from finetune.collating import FeatureCollator, TokenBatches, guessed_tokens
 from finetune.manifest import Manifest
@@ -23,6 +24,8 @@ from finetune.rendering import IGNORED, Renderer
 from finetune.store import FeatureStore
 from finetune.student import Batch, Student
 
+HEADS = ("ctc.", "traits.")  # the names of the throw-away heads' weights begin so
+HEADS_RATE = 10.0  # of the learning rate: they are small, and teach nothing until they know
 PATIENCE = timedelta(days=1)  # of processes that wait while one hears the clips for all
 
 
@@ -72,17 +75,19 @@ class StudentTrainer(Trainer):
         return self.accelerator.prepare(loader)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """Transformers' own, with the encoder's weights in groups of their own rate."""
+        """Transformers' own, with the encoder's weights and the heads in groups of their rates."""
         optimizer = super().create_optimizer(model)
         assert self.model is not None
-        named = self.model.named_parameters()
+        named = list(self.model.named_parameters())
         ears = {id(weight) for name, weight in named if "audio_tower." in name}
-        for group in list(optimizer.param_groups):
-            mine = [weight for weight in group["params"] if id(weight) in ears]
-            if mine:
-                group["params"] = [weight for weight in group["params"] if id(weight) not in ears]
-                rate = group["lr"] * self.encoder_rate
-                optimizer.add_param_group({**group, "params": mine, "lr": rate})
+        heads = {id(weight) for name, weight in named if name.startswith(HEADS)}
+        for own, share in ((ears, self.encoder_rate), (heads, HEADS_RATE)):
+            for group in list(optimizer.param_groups):
+                mine = [weight for weight in group["params"] if id(weight) in own]
+                if mine:
+                    group["params"] = [one for one in group["params"] if id(one) not in own]
+                    rate = group["lr"] * share
+                    optimizer.add_param_group({**group, "params": mine, "lr": rate})
         return optimizer
 
     def compute_loss(
@@ -123,6 +128,11 @@ class StudentTrainer(Trainer):
         lost = self.trained() & set(load_result.missing_keys)
         if strange := sorted([*lost, *load_result.unexpected_keys]):
             raise SystemExit(f"the saved run is of another model or adapter: see {strange[0]}")
+
+
+def bf16_pays(device: str) -> bool:
+    """Whether a device computes in bfloat16 itself; a CPU that emulates it is six times slower."""
+    return device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def arguments(recipe: Recipe, output: Path, steps: int) -> TrainingArguments:
@@ -169,6 +179,7 @@ def trainer_of(
     recipe: Recipe,
     output: Path,
 ) -> StudentTrainer:
+    avoid_cudnn()
     lengths = [guessed_tokens(manifest[index], store) for index in range(len(manifest))]
     batches = TokenBatches(lengths, recipe.batch_tokens, recipe.seed, epochs=recipe.epochs)
     return StudentTrainer(

@@ -92,7 +92,7 @@ def test_every_synthesizer_speaks_and_a_higher_shift_is_a_smaller_person():
 def test_voices_that_are_not_installed_are_not_asked_to_speak(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(speakers, "at_hand", lambda synthesizer: synthesizer != "rhvoice")
     everybody = {one.row["synthesizer"] for one in plans("train", 1000) if one.casting}
-    assert everybody == {"espeak-ng", "flite", "festival", "piper", "pico"}
+    assert everybody == {"espeak-ng", "flite", "festival", "piper", "hibari", "pico"}
 
 
 @needs_voices

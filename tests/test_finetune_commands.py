@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file
 from transformers import (
     AutoProcessor,
     Qwen2AudioForConditionalGeneration,
@@ -70,7 +71,7 @@ def test_the_previews_command_makes_a_checkpoint_that_can_be_scored(made, librar
     (folder / "README.md").write_text("<!-- results -->\nold\n<!-- end of results -->\n")
     words = f"--task preview --model {folder} --clips {library} --size 4 --write"
     assert evaluate.main(words.split()) == 0
-    assert "| sentences | 4 | 0 (0%) |" in capsys.readouterr().out
+    assert "| sentences | 8 | 0 (0%) |" in capsys.readouterr().out
     card = (folder / "README.md").read_text()
     assert "old" not in card
     assert "| sounds | 2 |" in card
@@ -88,6 +89,20 @@ def test_a_run_goes_on_from_another_and_is_exported_on_the_way(made, library, en
         torch.equal(weight, finished.state_dict()[name])
         for name, weight in exported.state_dict().items()
     )
+
+
+def test_a_run_goes_on_from_a_published_checkpoint(made, library, encoder, tmp_path):
+    start = made / "checkpoint"
+    words = f"--clips {library} --output {tmp_path / 'on'} --encoder {encoder} --start {start}"
+    preview.main(f"{words} --conversations 30 --steps 1 --long-clips 3 --threads 1".split())
+    before, after = (
+        load_file(folder / "model.safetensors") for folder in (start, tmp_path / "on/checkpoint")
+    )
+    moved = {
+        name: (before[name].float() - after[name].float()).abs().max().item() for name in before
+    }
+    assert all(most < 0.01 for most in moved.values())
+    assert any(most > 0 for most in moved.values())
 
 
 def test_any_checkpoint_is_tuned_on_a_manifest_of_files(made, tmp_path, capsys):

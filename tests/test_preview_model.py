@@ -9,7 +9,6 @@ from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from finetune.answers import HONEST, HONEST_ZH
 from finetune.tokenizer import CONTROL_TOKENS
-from tests.model_card import KNOWN_MISTAKE
 
 ASSETS = Path(__file__).parents[1] / "assets"
 FOLDER = ASSETS / "preview-model"
@@ -122,7 +121,7 @@ def test_it_finds_the_sound_that_follows_speech_in_one_turn(model, processor, na
     ("name", "question", "expected"),
     [
         ("woman-visit.flac", "Is the speaker a man or a woman?", "It is a woman."),
-        pytest.param("voice-chat-sum.flac", "", "Three plus four is seven.", marks=KNOWN_MISTAKE),
+        ("voice-chat-sum.flac", "", "Three plus four is seven."),
     ],
 )
 def test_it_answers_about_speech(model, processor, name, question, expected):

@@ -15,7 +15,8 @@ asked about a clip, and how it is answered, is the business of the rest of `fine
     speakers.py      who speaks: voices, their split and gender
     synthesizers.py  text to speech; utterance.py: what is asked of it; loaded.py: voices that
                      speak in this process (piper, pico, RHVoice); accents.py, vocoder.py: what
-                     makes further voices of one
+                     makes further voices of one; foreign.py: festival's Italian, Finnish and
+                     Czech speakers, made to speak English
     sounds.py        which sounds there are; nature.py, things.py, tones.py: how they are made
     augment.py       rooms, noise, telephone, level
     human.py         recordings of people in Debian's packages, for testing only

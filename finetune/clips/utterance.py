@@ -18,8 +18,10 @@ class Utterance:
     """What one speaker is to say, and how.
 
     `tempo` is relative to the voice's own (1.2 is faster) as heard after the shift; `pitch` is
-    espeak-ng's 0 to 99 and `accent` only espeak-ng's; `noise` is piper's variability. With an
-    `intonation` the voice goes through a vocoder.
+    espeak-ng's 0 to 99 and `accent` is espeak-ng's and hibari's; `noise` is piper's variability.
+    `tone` and `melody` are hibari's: what its pitch is multiplied with while its mouth stays, and
+    how far it goes up and down (0 not, 1 as ever). With an `intonation` the voice goes through a
+    vocoder.
     """
 
     synthesizer: str
@@ -30,6 +32,8 @@ class Utterance:
     pitch: int = 50
     noise: float = 0.667
     accent: Accent = ()
+    tone: float = 1.0
+    melody: float = 1.0
     intonation: float | None = None
 
 

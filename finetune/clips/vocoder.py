@@ -6,6 +6,7 @@ voice gives many robotic ones. This module knows no speakers.
 """
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.linalg import solve_toeplitz
 from scipy.signal import lfilter
 
@@ -17,14 +18,12 @@ FRAME = 2 * HOP
 PITCH_FRAME = SAMPLE_RATE // 25
 HERTZ = (60, 400)
 VOICED = 0.45  # normalized autocorrelation from which a frame counts as voiced
-UNVOICED = 0.0
 
 
 def frames_of(samples: np.ndarray, size: int) -> np.ndarray:
     """Frames of `size` samples around every hop, (frames, size)."""
-    count = len(samples) // HOP
     padded = np.pad(samples, (size // 2, size))
-    return np.stack([padded[at * HOP : at * HOP + size] for at in range(count)])
+    return sliding_window_view(padded, size)[::HOP][: len(samples) // HOP]
 
 
 def autocorrelation(frames: np.ndarray) -> np.ndarray:
@@ -40,7 +39,7 @@ def pitches(samples: np.ndarray) -> np.ndarray:
     low, high = SAMPLE_RATE // HERTZ[1], SAMPLE_RATE // HERTZ[0]
     best = lags[:, low:high].argmax(axis=1) + low
     clear = lags[np.arange(len(lags)), best] > VOICED * (lags[:, 0] + 1e-9)
-    return np.where(clear, SAMPLE_RATE / best, UNVOICED)
+    return np.where(clear, SAMPLE_RATE / best, 0.0)
 
 
 def driven(hertz: np.ndarray, rng: np.random.Generator) -> np.ndarray:
