@@ -4,22 +4,30 @@ Also the entry of a Hugging Face Space and of a ModelScope Studio. It knows the 
 of what they do inside.
 """
 
+import gc
 import logging
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from demo.exposure import warnings
 from demo.settings import Settings, parse
+from demo.sweeping import share_arenas
 
 if TYPE_CHECKING:
+    from gradio import Blocks
+
+    from demo.choosing import Chosen
     from demo.loading import Loading
+    from demo.places import Places
+    from demo.watching import Watch
 
 STEPS_AT_ONCE = 40  # of handlers, beside one for each request that waits in line
+ANSWERED = 1  # request at a time, beside those that wait
 WAKE_SECONDS = 0.5
 
 
@@ -28,18 +36,59 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = parse(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("demo.requests").setLevel(logging.INFO)
-    from starlette.middleware import Middleware
-
+    share_arenas()
+    gc.disable()  # while everything is imported: none of it is garbage
     from demo.audio import Ear, Sandbox  # after the arguments: `--help` answers at once
-    from demo.choosing import chosen, limits_of
+    from demo.choosing import limits_of
     from demo.engine import EngineError
-    from demo.health import routes
     from demo.loading import Loading
-    from demo.sweeping import Sweeper, forget_left
+    from demo.places import Places
+    from demo.tools import left_out, serve_tools
     from demo.ui.look import launch_options
-    from demo.ui.page import build_page, uploads_folder
-    from demo.uploads import FolderError, Uploads, clean, require_writable, take_own_folder
+    from demo.ui.page import build_page
     from demo.watching import Watch
+
+    gc.freeze()
+    gc.enable()
+    choice = _decided(settings)
+    print(choice.notice, file=sys.stderr)
+    for warning in warnings(settings, sys.argv[1:] if argv is None else argv):
+        print(warning, file=sys.stderr)
+    sandbox = Sandbox()
+    ear = Ear(limits_of(settings), sandbox=sandbox)
+    loading = Loading(choice.build)
+    if choice.first:
+        with suppress(EngineError):  # the page tells it
+            loading.start().wait()
+    places = Places(settings.max_waiting, settings.max_per_user, ANSWERED)
+    watch, ending = Watch(loading.engine, places), Event()
+    page = build_page(loading, ear, settings, choice.notice, watch)
+    own = _own(settings, loading, watch, ending)
+    sweepers = ExitStack()
+    try:
+        with left_out():
+            page.launch(**launch_options(settings), **_serving(settings), app_kwargs=own)
+        if not choice.first:
+            loading.start()  # not before: what it imports would keep the page waiting
+        if settings.mcp:
+            serve_tools(page)
+        _sweep(page, sweepers)
+        _serve(loading, places, ending, settings.grace_seconds)
+    except OSError as error:  # the port is taken, the certificate is not there
+        sys.exit(str(error))
+    finally:
+        loading.close()
+        page.close(verbose=False)
+        sandbox.close()
+        sweepers.close()
+
+
+def _decided(settings: Settings) -> "Chosen":
+    """The engine to build; ends the process in a sentence where it, or the page, could not be."""
+    from demo.choosing import chosen
+    from demo.engine import EngineError
+    from demo.ui.page import uploads_folder
+    from demo.uploads import FolderError, require_writable, take_own_folder
 
     try:
         choice = chosen(settings)
@@ -47,46 +96,46 @@ def main(argv: Sequence[str] | None = None) -> None:
         require_writable(uploads_folder())
     except (EngineError, FolderError) as error:
         sys.exit(str(error))
-    print(choice.notice, file=sys.stderr)
-    for warning in warnings(settings, sys.argv[1:] if argv is None else argv):
-        print(warning, file=sys.stderr)
-    sandbox = Sandbox()
-    ear = Ear(limits_of(settings), sandbox=sandbox)
-    loading = Loading(choice.build).start()
-    if choice.first:
-        with suppress(EngineError):  # the page tells it
-            loading.wait()
-    watch, ending = Watch(loading.engine), Event()
-    page = build_page(loading, ear, settings, choice.notice, watch)
-    own = {
-        "routes": routes(loading, watch, ending, settings.auth or ()),
-        "middleware": [Middleware(Uploads, language=settings.language)],
-    }
-    sweeper = Sweeper([lambda: clean(uploads_folder()), lambda: forget_left(page.state_holder)])
-    try:
-        page.queue().launch(**launch_options(settings), **_serving(settings), app_kwargs=own)
+    return choice
+
+
+def _own(settings: Settings, loading: "Loading", watch: "Watch", ending: Event) -> dict[str, Any]:
+    """What is ours in Gradio's app: more pages, and what every request passes through."""
+    from starlette.middleware import Middleware
+
+    from demo.faults import Faults
+    from demo.gate import Gate
+    from demo.health import routes
+    from demo.uploads import Uploads
+
+    gate = [Middleware(Gate, accounts=settings.auth)] if settings.auth else []
+    edges = [Middleware(edge, language=settings.language) for edge in (Faults, Uploads)]
+    return {"routes": routes(loading, watch, ending), "middleware": [*gate, *edges]}
+
+
+def _sweep(page: "Blocks", ending: ExitStack) -> None:
+    """Forgets old uploads and pages that were left, until `ending` is closed."""
+    from demo.sweeping import EVERY_SECONDS, FORGET_EVERY_SECONDS, Sweeper, forget_left
+    from demo.ui.page import uploads_folder
+    from demo.uploads import clean
+
+    for job, every in (
+        (lambda: clean(uploads_folder()), EVERY_SECONDS),
+        (lambda: forget_left(page.state_holder), FORGET_EVERY_SECONDS),
+    ):
+        sweeper = Sweeper([job], every)
         sweeper.start()
-        _serve(loading, ending, settings.grace_seconds)
-    except OSError as error:  # the port is taken, the certificate is not there
-        sys.exit(str(error))
-    finally:
-        loading.close()
-        page.close(verbose=False)
-        sandbox.close()
-        sweeper.close()
+        ending.callback(sweeper.close)
 
 
-def _serve(loading: "Loading", ending: Event, grace: float) -> None:
+def _serve(loading: "Loading", places: "Places", ending: Event, grace: float) -> None:
     """Until the process is asked to end; replies that are being made get `grace` seconds more."""
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     with suppress(KeyboardInterrupt):
         while not ending.wait(WAKE_SECONDS):  # a signal is seen between two waits
             pass
         last = time.monotonic() + grace
-        while time.monotonic() < last and (engine := loading.engine()):
-            load = engine.load()
-            if not load.waiting and not load.running:
-                break
+        while time.monotonic() < last and loading.engine() and places.total:
             time.sleep(WAKE_SECONDS)
     loading.close()  # tells the replies that are left
     time.sleep(2 * WAKE_SECONDS)

@@ -57,6 +57,10 @@
     if (node.matches(CLIP) || node.querySelector(CLIP)) setTimeout(listen);
   };
 
+  // Which clip is which: Gradio's player does not tell the name of its file.
+  const LINK = ".chat .download-link";
+  const name = (link) => (link.dataset.name = decodeURIComponent(link.pathname.split("/").pop()));
+
   // A folder that is dropped on the batch: Gradio takes files only, so it is handed its sounds.
   const within = async (entry) => {
     if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
@@ -87,14 +91,17 @@
   const onAdded = (node) => {
     if (node.nodeType !== Node.ELEMENT_NODE) return;
     onClip(node);
+    if (node.matches(LINK)) name(node);
+    node.querySelectorAll(LINK).forEach(name);
     if (node.closest(".progress-text")) rewordWithin(node);
     node.querySelectorAll(".progress-text").forEach(rewordWithin);
     if (!chinese) return;
     if (node.matches(NAMED)) translate(node);
     node.querySelectorAll(NAMED).forEach(translate);
   };
-  const onChange = ({ type, target, addedNodes }) => {
-    if (type === "attributes") translate(target);
+  const onChange = ({ type, target, attributeName, addedNodes }) => {
+    if (attributeName === "href") target.matches(LINK) && name(target);
+    else if (type === "attributes") translate(target);
     else if (type === "characterData") {
       if (target.parentElement?.closest(".progress-text")) reword(target);
     } else {
@@ -103,9 +110,9 @@
     }
   };
   const watch = () => {
-    const attributes = chinese ? { attributes: true, attributeFilter: ["aria-label", "title"] } : {};
+    const attributes = ["href", ...(chinese ? ["aria-label", "title"] : [])];
     new MutationObserver((changes) => changes.forEach(onChange)).observe(document.body, {
-      childList: true, characterData: true, subtree: true, ...attributes,
+      childList: true, characterData: true, subtree: true, attributeFilter: attributes,
     });
     onAdded(document.body);
   };

@@ -30,6 +30,7 @@ from benchmarks.talking import (
     machine,
     speak_words,
 )
+from demo.local import LocalEngine
 
 TYPING_SECONDS = 2.0  # from the upload to send
 
@@ -39,7 +40,8 @@ def converse(
 ) -> Iterator[tuple[Measured, Measured]]:
     """Each turn both ways; the conversation goes on with the reply, which must be the same."""
     replies: list[str] = []
-    with closing(engine_of(as_loaded(model), processor, options.tokens)) as engine:
+    with closing(_engine(model, processor, options)) as engine:
+        warm(engine, model, processor, options)
         for _ in range(options.turns):
             turns, clips = conversation_of(replies, options.seconds)
             card = card_way(model, processor, turns, clips, options.tokens)
@@ -48,11 +50,22 @@ def converse(
             replies.append(processor.tokenizer.decode(app.ids, skip_special_tokens=True))
 
 
+def _engine(model: Any, processor: Any, options: argparse.Namespace) -> LocalEngine:
+    return engine_of(as_loaded(model), processor, options.tokens, options.compile)
+
+
+def warm(engine: LocalEngine, model: Any, processor: Any, options: argparse.Namespace) -> None:
+    """A short reply each way to a clip that does not come again: kernels are read and chosen."""
+    turns, clips = conversation_of([], options.seconds / 2)
+    card_way(model, processor, turns, clips, 4)
+    app_way(engine, turns, clips, 4)
+
+
 def ahead(model: Any, processor: Any, options: argparse.Namespace) -> Measured:
     """The first turn, its clip there for a while before its question is sent."""
     turns, clips = conversation_of([], options.seconds)
     waiting = [{**turns[0], "content": turns[0]["content"][:1]}]
-    with closing(engine_of(as_loaded(model), processor, options.tokens)) as engine:
+    with closing(_engine(model, processor, options)) as engine:
         engine.prepare(waiting, clips)
         time.sleep(TYPING_SECONDS)
         return app_way(engine, turns, clips, options.tokens)
@@ -64,7 +77,7 @@ def stopped(
     """Seconds from stop to idle: in the prefill of the whole conversation, and in its reply."""
     turns, clips = conversation_of(replies, options.seconds)
     found = {}
-    with closing(engine_of(as_loaded(model), processor, options.tokens)) as engine:
+    with closing(_engine(model, processor, options)) as engine:
         for moment in ("prefill", "reply"):
             stream = cast(Any, engine.stream(turns, clips, greedy(options.tokens)))
             next(stream)
@@ -94,6 +107,7 @@ def summary(
         "shape": options.shape,
         "dtype": options.dtype,
         "device": options.device,
+        "compile": options.compile,
         "machine": machine(options.device),
         "threads": torch.get_num_threads(),
         "first_token_turn_1": ratios[0],
@@ -136,6 +150,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each clip")
     parser.add_argument("--tokens", type=int, default=32, help="of each reply")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--compile", choices=["auto", "on", "off"], default="auto")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)

@@ -28,7 +28,7 @@ from benchmarks.visitors import Script, Tally, alone, crowd, scripts
 from tests.serving import Served, serving
 
 SETTLE_SECONDS = 5.0
-WARM_REPLIES = 100
+WARM_REPLIES = 100  # what is held before the rows is what a running app holds
 SAMPLE_SECONDS = 15.0
 KEPT = re.compile(r'^demo_bytes{what="(?:clips|conversations)"} (\S+)', re.MULTILINE)
 
@@ -57,21 +57,20 @@ def settle(seconds: float = SETTLE_SECONDS) -> None:
     time.sleep(seconds)
 
 
-def warm(app: Served, expected: dict[Script, list[str]], replies: int) -> None:
-    """The first replies: what is held before the rows is what a running app holds."""
+def talked(app: Served, users: int, replies: int, expected: dict[Script, list[str]]) -> Tally:
+    """What so many users met until there were so many replies."""
     tally = Tally()
-    for thread in crowd(app.url, 8, expected, tally, lambda: tally.ended.total() >= replies):
+    for thread in crowd(app.url, users, expected, tally, lambda: tally.ended.total() >= replies):
         thread.join()
-    settle()
+    return tally
 
 
 def measured(
     app: Served, users: int, replies: int, expected: dict[Script, list[str]]
 ) -> dict[str, Any]:
     """One row: so many users, until there are so many replies."""
-    tally, before, start = Tally(), Held.by(app), time.monotonic()
-    for thread in crowd(app.url, users, expected, tally, lambda: tally.ended.total() >= replies):
-        thread.join()
+    before, start = Held.by(app), time.monotonic()
+    tally = talked(app, users, replies, expected)
     took = time.monotonic() - start
     settle()
     p50, p95, p99 = np.percentile(tally.firsts or [0], (50, 95, 99))
@@ -140,7 +139,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     result: dict[str, Any] = {"machine": machine("cpu")}
     with TemporaryDirectory() as folder, serving(Path(folder) / "log", *flags) as app:
         expected = alone(app.url, scripts(options.conversations, random.Random(0)))
-        warm(app, expected, min(WARM_REPLIES, options.replies))
+        talked(app, 8, min(WARM_REPLIES, options.replies), expected)
+        settle()
         if options.minutes:
             result["soak"] = soaked(app, options.soak_users, options.minutes, expected)
         else:

@@ -40,7 +40,7 @@ def _peak(way: Way, replies: list[str], options: argparse.Namespace) -> int:
     model = as_loaded(model) if way == "app" else model
     gc.collect()
     before = _now(options.device)
-    with closing(engine_of(model, processor, options.tokens)) as engine:
+    with closing(engine_of(model, processor, options.tokens, options.compile)) as engine:
         # The card's way keeps nothing: its peak is that of the last turn.
         for turn in range(len(replies) + 1) if way == "app" else [len(replies)]:
             turns, clips = conversation_of(replies[:turn], options.seconds)

@@ -30,6 +30,7 @@ from demo.local import LocalEngine
 from tests.conftest import CHROMIUM, QUIET_CHROMIUM
 from tests.visitor import Visitor
 
+STOPPED_TOKENS = 4000  # of a reply that must still be going on when it is stopped
 POLL_MS = 100
 TYPING_MS = 2000  # from the upload to send, where the clip is heard ahead
 QUESTION = "What do you hear?"
@@ -150,6 +151,7 @@ def measure(options: argparse.Namespace, engine: Timed) -> dict[str, Any]:
             samples = long_reply(visitor, engine)
             shown = visitor.replies("analysis").last.inner_text()
             same = letters(shown) == letters(engine.said)
+        with visiting(browser, url, STOPPED_TOKENS) as visitor:
             stop = stop_seconds(visitor, engine)
     reply = costs(samples)
     return {"plain": plain, "ahead": ahead, "reply": reply, "stop": stop, "shown_whole": same}

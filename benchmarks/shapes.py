@@ -4,7 +4,7 @@ Random weights cost what trained ones cost, and hang on every number that is fed
 and the processor are the preview's; only the number of mel bins follows the shape.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from transformers import AutoConfig, AutoProcessor, Qwen2AudioForConditionalGeneration
@@ -48,7 +48,7 @@ def build(shape: Shape, device: str, dtype: torch.dtype, seed: int = 0) -> tuple
     try:
         torch.set_default_dtype(dtype)
         with torch.device(device):
-            model = Qwen2AudioForConditionalGeneration(config)
+            model = cast(Any, Qwen2AudioForConditionalGeneration(config)).to(dtype)
     finally:
         torch.set_default_dtype(default)
     return model.eval(), processor

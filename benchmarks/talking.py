@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers.generation.streamers import BaseStreamer
 
+from demo.attention import avoid_cudnn
 from demo.decoding import Pieces
 from demo.engine import Conversation, EngineInfo, Options
 from demo.local import LocalEngine
@@ -68,6 +69,7 @@ def card_way(
     sound = {"audio": clips, "sampling_rate": RATE} if clips else {}
     inputs = processor(text=text, **sound, return_tensors="pt")
     inputs = inputs.to(model.device, model.dtype)
+    torch.backends.cuda.enable_cudnn_sdp(True)  # as PyTorch comes
     model.generate(**inputs, max_new_tokens=new, do_sample=False, streamer=clock)
     return Measured(clock.ids, clock.times)
 
@@ -76,6 +78,7 @@ def app_way(
     engine: LocalEngine, turns: Conversation, clips: list[np.ndarray], new: int
 ) -> Measured:
     """The app's engine, its tokens noted where they become text."""
+    avoid_cudnn()
     with noted() as (ids, times):
         start = time.perf_counter()
         for _ in engine.stream(turns, clips, Options(max_new_tokens=new, temperature=0.0)):
@@ -116,11 +119,13 @@ def conversation_of(
     return [*turns, {"role": "user", "content": parts}], [c.astype(np.float32) for c in drawn]
 
 
-def engine_of(model: Any, processor: Any, new: int) -> LocalEngine:
+def engine_of(model: Any, processor: Any, new: int, compile: str = "auto") -> LocalEngine:
     """The app's engine with its own defaults, greedy, on a model that `as_loaded` gave."""
+    avoid_cudnn()
     info = EngineInfo("benchmark", str(model.device), str(model.dtype), 8192, False, greedy(new))
-    compiled = compiled_step() if model.device.type == "cuda" else None
-    return LocalEngine(model, processor, info, compiled=compiled)
+    compiled = compile == "on" or (compile == "auto" and model.device.type == "cuda")
+    step = compiled_step() if compiled else None
+    return LocalEngine(model, processor, info, compiled=step)
 
 
 def speak_words(model: Any, tokenizer: Any) -> None:
@@ -132,7 +137,8 @@ def speak_words(model: Any, tokenizer: Any) -> None:
     texts = (tokenizer.decode([token]) for token in range(len(tokenizer)))
     words = {token for token, text in enumerate(texts) if re.fullmatch(" [a-z]+", text)}
     others = [token for token in range(model.config.text_config.vocab_size) if token not in words]
-    model.generation_config.suppress_tokens = others
+    with torch.no_grad():
+        model.lm_head.weight[others] = 0  # of some hundred words one is always above it
     model.generation_config.eos_token_id = None
 
 

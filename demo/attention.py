@@ -1,5 +1,6 @@
-"""Attention of many new positions over a long cache, by oneDNN, on a float32 model on the CPU.
+"""Which kernels attend: oneDNN's on the CPU, and on CUDA not those that prepare for each length.
 
+On a float32 model on the CPU many new positions over a long cache are attended to by oneDNN:
 PyTorch's own kernel multiplies by MKL, which does not use all of an AMD processor (see
 `demo.packing`); with 256 new positions over 3,000 this takes 0.6 times as long, and differs by
 rounding (1e-6). Short feeds and batches go to PyTorch's. It knows nothing of conversations.
@@ -15,6 +16,16 @@ from transformers.masking_utils import sdpa_mask
 NAME = "onednn"
 LEAST_NEW = 64  # positions; with fewer, PyTorch's kernel is as fast
 LEAST_ALL = 512
+
+
+def avoid_cudnn() -> None:
+    """Lets this process attend on CUDA by PyTorch's other kernels.
+
+    Where it is there, PyTorch prefers cuDNN's, which makes a plan for every length that it has not
+    met: 44 ms each on an H200 (PyTorch 2.11), where the others take 0.4. In a conversation every
+    turn, and without a compiled step every token, is of a new length.
+    """
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def use_onednn(model: Any) -> None:

@@ -16,14 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
+from demo.addresses import is_data_url, is_url
 from demo.hearing.decode import MIN_SECONDS, Sound
-from demo.hearing.fetch import fetch, is_url, name_of_url
+from demo.hearing.fetch import fetch, name_of_url
 from demo.hearing.rules import MEGABYTE, SENTENCES, UNNAMED, AudioError, Limits, clock, shown_name
 from demo.hearing.sandbox import Decode, Sandbox, decode_source
 from demo.hearing.windows import SAMPLE_RATE, WINDOW_SECONDS, split
@@ -88,16 +89,19 @@ class Ear:
         self._decode: Decode = sandbox.decode if sandbox else decode_source
         self._cache = _Cache(int(cache_mb * MEGABYTE))
 
-    def hear(self, source: str | Path | bytes, name: str | None = None) -> Clip:
+    def hear(
+        self, source: str | Path | bytes, name: str | None = None, stop: Event | None = None
+    ) -> Clip:
         """The clip at a path, an http(s) or data: URL, or in bytes.
 
-        `name` is what the person calls it, where the source does not say.
+        `name` is what the person calls it, where the source does not say. A download ends early,
+        with any error, once `stop` is set.
 
         Raises:
             AudioError: with a sentence for the person who sent it.
         """
         shown = shown_name(name or _own_name(source))
-        with _opened(source, shown, self.limits) as file:
+        with _opened(source, shown, self.limits, stop) as file:
             content = _digest(file)
             heard = self._cache.get(content)
             if heard is None:
@@ -147,7 +151,7 @@ def _whole(source: str | Path | bytes, file: BinaryIO) -> Path | bytes:
     match source:
         case bytes():
             return source
-        case str() if source.startswith("data:") or is_url(source):
+        case str() if is_data_url(source) or is_url(source):
             file.seek(0)
             return file.read()
         case _:
@@ -165,7 +169,7 @@ def _own_name(source: str | Path | bytes) -> str:
     match source:
         case bytes():
             return UNNAMED
-        case str() if source.startswith("data:"):
+        case str() if is_data_url(source):
             return UNNAMED
         case str() if is_url(source):
             return name_of_url(source)
@@ -174,15 +178,17 @@ def _own_name(source: str | Path | bytes) -> str:
 
 
 @contextmanager
-def _opened(source: str | Path | bytes, name: str, limits: Limits) -> Iterator[BinaryIO]:
+def _opened(
+    source: str | Path | bytes, name: str, limits: Limits, stop: Event | None
+) -> Iterator[BinaryIO]:
     """`source` as an open file of at least one byte and at most the limit."""
     match source:
         case bytes():
             file = io.BytesIO(source)
-        case str() if source.startswith("data:"):
+        case str() if is_data_url(source):
             file = io.BytesIO(_from_data_url(source, name, limits))
         case str() if is_url(source):
-            file = fetch(source, name, limits)
+            file = fetch(source, name, limits, stop)
         case _:
             file = _open_path(Path(source), name)
     with file:

@@ -26,6 +26,7 @@ HEARD_TOGETHER = 8  # clips; more gain nothing and need more memory
 SHARE = 0.5  # of the free memory: the rest is for what no formula counts
 REPLY_TOKENS = 512  # that a row is expected to need at most; a longer reply may halve the batch
 FASTEST = {"cpu": 8}  # rows together, as benchmarks/batch.py has told; elsewhere more is faster
+BESIDE = {"cpu": 2}  # where somebody may wait for them, and more would take too long
 MOST = 64
 
 
@@ -51,6 +52,7 @@ class Request:
     config: GenerationConfig
     seed: int | None
     user: str = ""  # whose request it is
+    late: bool = False  # it is of a batch, and others go before it
 
     @property
     def tokens(self) -> int:
@@ -68,11 +70,15 @@ class Batcher:
     def __init__(self, model: Any, tokenizer: Any, extractor: Any) -> None:
         self._model, self._tokenizer, self._extractor = model, tokenizer, extractor
 
-    def fitting(self, tokens: int, new: int) -> int:
-        """How many prompts of so many tokens, with replies of `new`, are best drawn together."""
+    def fitting(self, tokens: int, new: int, beside: bool = False) -> int:
+        """How many prompts of so many tokens, with replies of `new`, are best drawn together.
+
+        `beside` says that others may wait for them to be done.
+        """
         device = self._model.device
         room = SHARE * free_bytes(device) / self._row_bytes(tokens + min(new, REPLY_TOKENS))
-        return max(1, min(int(room), FASTEST.get(device.type, MOST)))
+        best = {**FASTEST, **(BESIDE if beside else {})}.get(device.type, MOST)
+        return max(1, min(int(room), best))
 
     def answer(self, requests: Sequence[Request], stop: Event) -> list[str]:
         """The replies to `requests`, which were asked for with one set of options.

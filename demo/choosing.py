@@ -13,6 +13,7 @@ from demo.engine import MB, Budgets, Engine
 from demo.loading import Report
 from demo.messages import Message
 from demo.settings import Settings
+from demo.wanted import Remote, key_from
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,14 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def _remote(settings: Settings, budgets: Budgets) -> Chosen:
-    from demo.connecting import Remote, connect, key_from
-
     wanted = Remote(settings.model, settings.base_url, key_from(settings.api_key_env), budgets)
-    return Chosen(wanted.model, wanted.notice, partial(connect, wanted))
+    return Chosen(wanted.model, wanted.notice, partial(_connected, wanted))
+
+
+def _connected(wanted: Remote, report: Report) -> Engine:
+    from demo.connecting import connect  # here, as the page need not wait for its client
+
+    return connect(wanted, report)
 
 
 def _local(settings: Settings, budgets: Budgets) -> Chosen:

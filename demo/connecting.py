@@ -5,9 +5,6 @@ knows what a server serves, and nothing of a request.
 """
 
 import asyncio
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from openai import (
     AsyncOpenAI,
@@ -17,57 +14,24 @@ from openai import (
     Timeout,
 )
 
-from demo.engine import Budgets, Engine, EngineInfo, Options
+from demo.engine import Engine, EngineInfo, Options
 from demo.loading import Report, Status
 from demo.messages import Message, Sentences
 from demo.remote import RemoteEngine
-from demo.remote_errors import RemoteError, host_of
+from demo.remote_errors import RemoteError
 from demo.servers import Served, Server, Servers
+from demo.wanted import Remote, host_of
 
 RETRY_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 300.0  # without a word of a reply that is being made
-NO_KEY = "none"  # the client wants one, and a server without keys reads none
 
 SENTENCES: Sentences = {
     "awaited": (
         "Waiting for the model's server to answer: {servers}.",
         "正在等待模型服务器响应：{servers}。",
     ),
-    "asked_any": (
-        "The model of the server {servers} answers. For a model on this machine: {other}",
-        "由服务器 {servers} 上的模型回答。改用本机上的模型：{other}",
-    ),
-    "asked": (
-        "{model} answers, on the server {servers}. For a model on this machine: {other}",
-        "由服务器 {servers} 上的 {model} 回答。改用本机上的模型：{other}",
-    ),
 }
-
-
-@dataclass(frozen=True)
-class Remote:
-    """Which servers answer with which model; the name "auto" is whatever they serve."""
-
-    model: str
-    urls: tuple[str, ...]
-    key: str
-    budgets: Budgets
-
-    @property
-    def notice(self) -> Message:
-        key = "asked_any" if self.model == "auto" else "asked"
-        values = {"model": self.model, "servers": self.hosts, "other": "python app.py"}
-        return Message(SENTENCES, key, **values)
-
-    @property
-    def hosts(self) -> str:
-        return ", ".join(map(host_of, self.urls))
-
-
-def key_from(variable: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The API key in an environment variable; it appears nowhere else."""
-    return environ.get(variable) or NO_KEY
 
 
 def connect(wanted: Remote, report: Report) -> Engine:

@@ -5,13 +5,13 @@ given. A history is what Gradio's Chatbot hands to a function; a conversation is
 template takes. What must hold of a turn wherever it comes from stands in `demo.turns`.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from demo.addresses import is_outside
 from demo.engine import Conversation
 from demo.turns import (
     ConversationError,
@@ -41,15 +41,13 @@ __all__ = [
     "with_windows",
 ]
 
-_OUTSIDE = re.compile(r"(https?|data):", re.IGNORECASE)
-
 
 def from_history(history: Sequence[dict[str, Any]], system: str | None = None) -> Conversation:
     """The conversation of a Chatbot's history, its clips as `audio_url` = the file's path.
 
     Messages of one role that follow each other become one turn, their parts in order. Left out:
     blank messages (a reply stopped before its first word), the page's own notes (messages whose
-    metadata have a title: thoughts, errors), and clips or components in an assistant's message,
+    metadata have a title: thoughts, errors), and clips in an assistant's message,
     which the model cannot have said. `system` goes first; where it is blank, a system message
     at the start of the history does.
 
@@ -143,21 +141,8 @@ def _history_parts(message: dict[str, Any], number: int) -> Iterator[dict[str, A
                 continue
             case {"file": {"path": str(path)}} | {"path": str(path)}:
                 yield audio_part(path)
-            case {"type": "component", "value": value} if path := _component_path(value):
-                yield audio_part(path)
             case _:
                 raise ConversationError("part", turn=number, value=short(part))
-
-
-def _component_path(value: object) -> str | None:
-    """The file of an audio or video component; only one that Gradio itself has checked."""
-    match value:
-        case {"path": str(path), "meta": {"_type": "gradio.FileData"}}:
-            return path
-        case {"video": video}:
-            return _component_path(video)
-        case _:
-            return None
 
 
 def _shown(part: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +168,7 @@ def _checked_part(part: object, role: str, number: int) -> dict[str, Any]:
 
 def _checked_url(url: object, number: int) -> str:
     match url:
-        case str() if _OUTSIDE.match(url):
+        case str() if is_outside(url):
             return url
         case {"path": str(path), "meta": {"_type": "gradio.FileData"}}:
             return path

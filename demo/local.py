@@ -41,7 +41,6 @@ from demo.stores import Prefix
 from demo.streaming import InferenceThread, Reply, StoppedError
 
 log = logging.getLogger(__name__)
-
 Tell = Callable[[list[str]], None]
 
 
@@ -59,13 +58,12 @@ class LocalEngine:
         self.info = info
         self._model: Any = model  # its own type does not bind its generate()
         self._processor, self._tokenizer = processor, processor.tokenizer
-        self._base = model.generation_config
         self._preparing = threading.Lock()  # fast tokenizers refuse two threads at once
         self._audio_id: int = model.config.audio_token_id
         self._budgets = budgets or Budgets()
         self._thread = InferenceThread(self._budgets)
         self._prefiller = Prefiller(model, self._extractor, self._budgets)
-        self._compiled = compiled
+        self._compiled, self._base = compiled, model.generation_config
         self._drawer = Drawer(model, self._tokenizer, compiled)
         self._batcher = Batcher(model, self._tokenizer, self._extractor)
         self._weights = sum(map(stored_bytes, [*model.parameters(), *model.buffers()]))
@@ -90,18 +88,19 @@ class LocalEngine:
         requests: dict[int, Request] = {}
         for place, item in enumerate(items):
             try:
-                requests[place] = self._request(item.asked, item.windows, options, user)
+                requests[place] = self._request(item.asked, item.windows, options, user, late=True)
             except EngineError as error:
                 yield Answer(place, error=error)
         yield from answered(self, requests, size)
 
     def fitting(self, request: Request) -> int:
         """How many requests like this one are best answered together."""
-        return self._batcher.fitting(request.tokens, request.new)
+        return self._batcher.fitting(request.tokens, request.new, self._thread.sought)
 
     def alone(self, request: Request) -> Iterator[str]:
         """The reply to one request, as `stream` yields it."""
-        return self._thread.submit(Reply(partial(self._make, request), request.user))
+        make = partial(self._make, request)
+        return self._thread.submit(Reply(make, request.user, late=request.late))
 
     def together(self, requests: Sequence[Request], tell: Tell) -> Iterator[str]:
         """Answers several at once and tells their texts, or none where they are too much.
@@ -109,7 +108,7 @@ class LocalEngine:
         Yields "" meanwhile; closing it ends the work.
         """
         make = partial(self._make_together, requests, tell)
-        return self._thread.submit(Reply(make, requests[0].user))
+        return self._thread.submit(Reply(make, requests[0].user, late=requests[0].late))
 
     def prepare(self, conversation: Conversation, windows: Sequence[np.ndarray]) -> None:
         """Feeds a conversation whose last turn is not finished yet, while nothing else is to do.
@@ -154,6 +153,7 @@ class LocalEngine:
         windows: Sequence[np.ndarray],
         options: Options,
         user: str = "",
+        late: bool = False,
     ) -> Request:
         drawn = merged(options, self.info.defaults)
         if not asked or (isinstance(asked, list) and asked[-1]["role"] != "user"):
@@ -163,7 +163,7 @@ class LocalEngine:
         room = self.info.context_tokens - tokens
         if room < 1:
             raise too_long(tokens, self.info.context_tokens)
-        return Request(prompt, generation_config(self._base, drawn, room), drawn.seed, user)
+        return Request(prompt, generation_config(self._base, drawn, room), drawn.seed, user, late)
 
     def _prompt(
         self, asked: Conversation | str, windows: Sequence[np.ndarray], ask: bool = True

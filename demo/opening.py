@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from demo.adapter import merged
+from demo.attention import avoid_cudnn
 from demo.checkpoint import SHARES, Choice
 from demo.decoding import defaults_of
 from demo.engine import Budgets, EngineError, EngineInfo
@@ -24,6 +25,7 @@ from demo.loading import Report, Status
 from demo.local import LocalEngine
 from demo.memory import free_bytes
 from demo.messages import Message, Sentences
+from demo.packing import keep_few_plans
 from demo.quantizing import quantization
 from demo.warming import warmed
 
@@ -104,6 +106,8 @@ def open_model(
     Raises:
         OpeningError: why it cannot be, and the remedy.
     """
+    avoid_cudnn()
+    keep_few_plans()
     device = torch.device(choice.device)
     dtype = pick_dtype(choice, device)
     require_complete(folder, choice.model)

@@ -5,6 +5,7 @@ oneDNN does, and reads a weight fastest in a layout of its own that is made once
 differ by rounding (1e-6). This module knows nothing of a model but its linear layers.
 """
 
+import os
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from demo.attention import use_onednn
 
+PLANS = 64  # that each of the two stores of compiled products holds
 ROWS = 256  # of a product that the layout is chosen for: a chunk of a prompt
 
 
@@ -30,6 +32,17 @@ class PackedLinear(nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Rows (…, in) -> (…, out)."""
         return torch.ops.mkldnn._linear_pointwise(rows, self.packed, self.bias, "none", [], "")
+
+
+def keep_few_plans() -> None:
+    """Bounds what this process keeps of products that were compiled; to be called before the first.
+
+    oneDNN compiles for each length that it has not met, and keeps the last 1,024 of them; PyTorch's
+    own store beside it as many. Together that was 400 MB after some hundred lengths. What every
+    token needs is used too often to be dropped.
+    """
+    for store in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(store, str(PLANS))
 
 
 def quicken(model: Any) -> Any:

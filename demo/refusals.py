@@ -14,16 +14,16 @@ SENTENCES: Sentences = {
     "nothing": NOTHING,
     "too_long": (
         "This conversation is {tokens} tokens long, and the model takes {context} with its reply: "
-        "about {minutes:.1f} minutes of audio in all. Send a shorter clip, undo a turn, or start "
-        "a new conversation.",
+        "about {minutes:.1f} minutes of audio in all. Send a shorter clip or text, undo a turn, or "
+        "start a new conversation.",
         "这段对话有 {tokens} 个 token，而模型连同回复最多容纳 {context} 个："
-        "总共约 {minutes:.1f} 分钟音频。请发送更短的音频、撤销一轮，或开始新的对话。",
+        "总共约 {minutes:.1f} 分钟音频。请发送更短的音频或文字、撤销一轮，或开始新的对话。",
     ),
     "out_of_memory": (
         "The {device} ran out of memory on this conversation of {tokens} tokens. Send a shorter "
-        "clip or start a new conversation; the model is ready for the next request.",
-        "处理这段 {tokens} 个 token 的对话时，{device} 内存不足。请发送更短的音频或开始新的对话；"
-        "模型仍可继续使用。",
+        "clip or text, or start a new conversation; the model is ready for the next request.",
+        "处理这段 {tokens} 个 token 的对话时，{device} 内存不足。请发送更短的音频或文字，"
+        "或开始新的对话；模型仍可继续使用。",
     ),
     "failed": (
         "The model failed on this conversation ({error}); the terminal shows the details.",

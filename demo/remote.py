@@ -8,9 +8,7 @@ as long as no word of its reply has come. This module imports no torch; which se
 
 import asyncio
 import threading
-from collections import Counter
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,10 +17,11 @@ from openai import OpenAIError
 
 from demo.chat_api import messages, parameters
 from demo.engine import Answer, Budgets, Conversation, EngineInfo, Item, Load, Options
-from demo.queueing import require_room
-from demo.remote_errors import RemoteError, explained, host_of
+from demo.places import Places
+from demo.remote_errors import RemoteError, explained
 from demo.servers import Server, Servers
 from demo.streaming import Stream
+from demo.wanted import host_of
 
 RETRY_SECONDS = 0.4  # before the second try, and twice as long before each after it
 BATCH_SIZE = 16  # of one batch at a time; a server answers them together
@@ -34,9 +33,8 @@ class RemoteEngine:
     def __init__(self, servers: Servers, info: EngineInfo, budgets: Budgets | None = None) -> None:
         self.info = info
         self._servers = servers
-        self._budgets = budgets or Budgets()
-        self._asking: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        budgets = budgets or Budgets()
+        self._places = Places(budgets.waiting, budgets.each)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote", daemon=True)
         self._thread.start()
@@ -51,7 +49,7 @@ class RemoteEngine:
     ) -> Iterator[str]:
         if not conversation or conversation[-1]["role"] != "user":
             raise RemoteError("nothing")
-        with self._counted(user):
+        with self._places.taken(user):
             request = {"messages": messages(conversation, windows), **parameters(options)}
             stream = Stream()
             task = self._begun(self._reply(request, stream, user))
@@ -63,7 +61,7 @@ class RemoteEngine:
     def batch(
         self, items: Sequence[Item], options: Options, size: int | None = None, user: str = ""
     ) -> Iterator[Answer | None]:
-        with self._counted(user):
+        with self._places.taken(user):
             stream: Stream = Stream()
             done: list[Answer] = []
             task = self._begun(self._batch(items, options, size or BATCH_SIZE, user, done, stream))
@@ -84,8 +82,7 @@ class RemoteEngine:
         """Nothing is held on this machine."""
 
     def load(self) -> Load:
-        with self._lock:
-            return Load(0, self._asking.total())
+        return Load(0, self._places.total)
 
     def close(self) -> None:
         """Ends every request."""
@@ -108,24 +105,6 @@ class RemoteEngine:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await self._servers.close()
-
-    @contextmanager
-    def _counted(self, user: str) -> Iterator[None]:
-        """A place among the requests that may be under way.
-
-        Raises:
-            CrowdedError: there is none.
-        """
-        most, each = self._budgets.waiting, self._budgets.each
-        with self._lock:
-            require_room(user, self._asking[user], self._asking.total(), most, each)
-            self._asking[user] += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._asking[user] -= 1
-                self._asking += Counter()  # drops the users without any
 
     async def _reply(self, request: dict[str, Any], stream: Stream, user: str) -> None:
         try:

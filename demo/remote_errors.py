@@ -4,13 +4,13 @@ It knows which exception of the HTTP client means what, and no server by name.
 """
 
 import re
-from urllib.parse import urlsplit
 
 from httpx2 import HTTPError
 from openai import APIConnectionError, APIStatusError
 
 from demo.engine import NOTHING, EngineError, EngineInfo, minutes_of
 from demo.messages import Sentences
+from demo.wanted import host_of
 
 REASON_CHARACTERS = 300
 TOO_LONG = re.compile(r"context length|max_model_len|maximum model length|too long|longer than")
@@ -42,10 +42,10 @@ SENTENCES: Sentences = {
     ),
     "too_long": (
         "This conversation is too long for the model's server, which takes {context} tokens with "
-        "the reply: about {minutes:.1f} minutes of audio in all. Send a shorter clip, undo a turn, "
-        "or start a new conversation.",
+        "the reply: about {minutes:.1f} minutes of audio in all. Send a shorter clip or text, undo "
+        "a turn, or start a new conversation.",
         "这段对话对模型服务器来说太长：连同回复最多 {context} 个 token，总共约 {minutes:.1f} 分钟"
-        "音频。请发送更短的音频、撤销一轮，或开始新的对话。",
+        "音频。请发送更短的音频或文字、撤销一轮，或开始新的对话。",
     ),
     "reply_too_long": (
         "The model's server refused the length of the reply: {reason} Choose a smaller number of "
@@ -114,11 +114,6 @@ def explained(error: Exception, server: str, info: EngineInfo, begun: bool) -> R
         case status if status >= 500:
             return RemoteError("failed", error=f"HTTP {status}")
     return _refused(error, server, info)
-
-
-def host_of(url: str) -> str:
-    """A base URL as a visitor may see it: without a scheme, a path or a password."""
-    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _refused(error: APIStatusError, server: str, info: EngineInfo) -> RemoteError:

@@ -5,8 +5,10 @@ thread. This module knows neither torch nor tokens; it hands pieces of text from
 reply to its reader, stops the maker when the reader goes away, and never lets a reader hang.
 """
 
+import math
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from functools import partial
 from demo.engine import Budgets, Waiting
 from demo.queueing import FairQueue
 
+SOUGHT_SECONDS = 60.0  # so long somebody who asked may ask again
 SPARE_MOST = 16  # what is more is forgotten: nobody waits for it
 POLL_SECONDS = 0.05  # how long a reader waits before it yields "", which lets it be closed
 IN_LINE_SECONDS = 0.25  # the same while its reply is not begun
@@ -73,11 +76,16 @@ class Reply(Stream):
     """One reply on its way from the inference thread."""
 
     def __init__(
-        self, make: Callable[["Reply"], None], user: str = "", spare: bool = False
+        self,
+        make: Callable[["Reply"], None],
+        user: str = "",
+        spare: bool = False,
+        late: bool = False,
     ) -> None:
         super().__init__()
         self._make = make
         self.user = user
+        self.late = late  # nobody looks at it while it is made
         self.spare = spare  # nobody reads it, and any other reply comes first
         self.running = False
 
@@ -122,6 +130,7 @@ class InferenceThread:
         self._waiting: FairQueue[Reply] = FairQueue(budgets.waiting, budgets.each)
         self._spare: deque[Reply] = deque(maxlen=SPARE_MOST)
         self._running: Reply | None = None
+        self._asked = -math.inf  # when somebody last did, for what is not late
         self._closed: Exception | None = None
         self.idle = threading.Event()
         self.idle.set()
@@ -133,6 +142,11 @@ class InferenceThread:
         """Whether something is being made now."""
         return self._running is not None
 
+    @property
+    def sought(self) -> bool:
+        """Whether somebody may soon wait for what is being made now."""
+        return time.monotonic() - self._asked < SOUGHT_SECONDS
+
     def submit(self, reply: Reply) -> Iterator[str]:
         """Queues `reply` and returns its pieces; closing them takes it out of the queue.
 
@@ -141,7 +155,9 @@ class InferenceThread:
             Exception: what `close` was given.
         """
         with self._opened() as running:
-            self._waiting.put(reply, reply.user, bool(running) and running.user == reply.user)
+            own = bool(running) and running.user == reply.user
+            self._waiting.put(reply, reply.user, own, reply.late)
+            self._asked = self._asked if reply.late else time.monotonic()
             if running and running.spare:
                 running.stop.set()
         return self._followed(reply)

@@ -15,11 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from demo.messages import Message, Sentences, UserError, language_of
+from demo.faults import answer_in
+from demo.messages import Message, Sentences, UserError
 
 SENTENCES: Sentences = {
     "full": (
@@ -32,6 +31,10 @@ SENTENCES: Sentences = {
         "is kept; please tell the host of this page.",
         "服务器目前无法保存文件，文件未能上传。已输入的内容仍在，请告知本页面的管理者。",
     ),
+    "nameless": (
+        "The file has no name: it could not be uploaded. Please give it one, such as clip.wav.",
+        "文件没有名称，未能上传。请为它命名，例如 clip.wav。",
+    ),
     "folder": (
         "Uploads cannot be kept in {folder}: {reason}. Name another folder by GRADIO_TEMP_DIR.",
         "无法在 {folder} 中保存上传的文件：{reason}。请用 GRADIO_TEMP_DIR 指定其他目录。",
@@ -39,7 +42,7 @@ SENTENCES: Sentences = {
 }
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT)
-INSUFFICIENT_STORAGE = 507
+BAD_REQUEST, INSUFFICIENT_STORAGE = 400, 507
 BROKEN_OFF_SECONDS = 600  # without a byte more
 CLIP_FOLDER = re.compile("[0-9a-f]{64}")  # Gradio's name for the folder of one clip
 CLIPS_KEPT_SECONDS = 24 * 3600
@@ -79,15 +82,26 @@ class Uploads:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.app(scope, receive, send)
-        except OSError as error:
+        except (OSError, TypeError) as error:
             upload = scope["type"] == "http" and scope["path"].endswith("/upload")
-            if not upload or error.errno not in (*FULL, *REFUSED):
+            key, status = _told(error)
+            if not upload or not key:
                 raise
-            log.warning("an upload could not be kept: %s", error.strerror)
-            key = "full" if error.errno in FULL else "refused"
-            asked = Headers(scope=scope).get("accept-language")
-            text = Message(SENTENCES, key).say(language_of(asked, self._language))
-            await PlainTextResponse(text, INSUFFICIENT_STORAGE)(scope, receive, send)
+            log.warning("an upload could not be kept: %s", getattr(error, "strerror", key))
+            answer = answer_in(Message(SENTENCES, key), status, scope, self._language)
+            await answer(scope, receive, send)
+
+
+def _told(error: OSError | TypeError) -> tuple[str, int]:
+    """The key of its sentence and the status of the answer; "" where there is none."""
+    match error:
+        case TypeError():  # Gradio's, for a part of the form that has no file's name
+            return "nameless", BAD_REQUEST
+        case OSError(errno=number) if number in FULL:
+            return "full", INSUFFICIENT_STORAGE
+        case OSError(errno=number) if number in REFUSED:
+            return "refused", INSUFFICIENT_STORAGE
+    return "", 0
 
 
 def clean(folder: Path, broken_off: float = BROKEN_OFF_SECONDS) -> None:

@@ -34,9 +34,9 @@ QUIET_CHROMIUM = [
 ]
 
 
-def spoken_wav(folder: Path) -> Path:
+def spoken_wav(folder: Path, clip: str = SPOKEN) -> Path:
     """What the fake microphone plays, over and over: the question, and then a rest."""
-    samples, rate = soundfile.read(CLIPS / SPOKEN, dtype="float32")
+    samples, rate = soundfile.read(CLIPS / clip, dtype="float32")
     path = folder / "microphone.wav"
     soundfile.write(path, np.concatenate([samples, np.zeros(4 * rate, np.float32)]), rate)
     return path

@@ -4,15 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import librosa
-import pytest
 import torch
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 PREVIEW = Path(__file__).parents[1] / "assets" / "preview-model"
-
-KNOWN_MISTAKE = pytest.mark.xfail(
-    reason="the preview checkpoint has not learned this yet; its model card says so"
-)
 
 
 class ModelCard:

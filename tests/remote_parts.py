@@ -3,9 +3,10 @@
 from contextlib import closing
 from typing import Any
 
-from demo.connecting import Remote, connect
+from demo.connecting import connect
 from demo.conversation import from_history
 from demo.engine import Budgets, Engine, Options
+from demo.wanted import Remote
 
 GREEDY = Options(max_new_tokens=8, temperature=0.0)
 TURNS = from_history([{"role": "user", "content": "What?"}])

@@ -18,7 +18,8 @@ from tests.serving import ROOT, serving
 from tests.visitor import SECONDS, Visitor
 
 SHOTS = ROOT / "assets" / "screenshots"
-SPOKEN_SECONDS = 2.6
+SPOKEN = "voice-chat-capital.flac"
+SPOKEN_SECONDS = 3.0
 SIZES: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 800}},
     "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
@@ -34,7 +35,7 @@ def main() -> None:
         serving(folder / "log", "--model", "preview") as app,
         sync_playwright() as playwright,
     ):
-        browser = launch(playwright, spoken_wav(folder))
+        browser = launch(playwright, spoken_wav(folder, SPOKEN))
         for (size, context), scheme in product(SIZES.items(), SCHEMES):
             photograph(browser, app.url, f"{size}-{scheme}", color_scheme=scheme, **context)
         browser.close()

@@ -13,9 +13,8 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from mcp import ClientSession
-from mcp.client.streamable_http import streamable_http_client
 
+from tests.mcp_parts import call, tools
 from tests.model_card import ModelCard
 from tests.serving import ROOT, Served, free_port, serving
 from tests.sounds import wav
@@ -146,23 +145,24 @@ def test_both_endpoints_are_documented_and_nothing_else(client: Client):
     assert not described["unnamed_endpoints"]
 
 
-def test_mcp_serves_generate_as_a_tool(served: Served, client: Client, clip: str):
+def test_mcp_serves_what_keeps_nothing_as_tools(served: Served, client: Client, clip: str):
     data = "data:audio/wav;base64," + base64.b64encode(Path(clip).read_bytes()).decode()
     conversation = [turn(data, "What is that sound?")]
-    answer = asyncio.run(call_tool(served.url, {"conversation": conversation, **GREEDY}))
-    assert answer == client.predict(conversation, **GREEDY, api_name="/generate")
+    arguments: dict[str, dict[str, Any]] = {
+        "batch": {"clips": [{"audio": data}], "task": "sound", **GREEDY},
+        "generate": {"conversation": conversation, **GREEDY},
+    }
+    assert asyncio.run(tools(served.url)) == {*arguments}
+    said = {tool: asyncio.run(call(served.url, tool, arguments[tool])) for tool in arguments}
+    reply = client.predict(conversation, **GREEDY, api_name="/generate")
+    assert said["generate"] == reply
+    assert repr(reply.strip()) in said["batch"]
 
 
-async def call_tool(url: str, arguments: dict[str, Any]) -> str:
-    async with (
-        streamable_http_client(f"{url}/gradio_api/mcp/") as (reading, writing, _),
-        ClientSession(reading, writing) as session,
-    ):
-        await session.initialize()
-        tools = {tool.name for tool in (await session.list_tools()).tools}
-        assert tools == {"batch", "chat", "generate"}
-        result = await session.call_tool("generate", arguments)
-        return getattr(result.content[0], "text", "")
+def test_mcp_serves_no_chat_and_its_start_warns_of_nothing(served: Served):
+    with pytest.raises(AssertionError, match="Unknown tool"):
+        asyncio.run(call(served.url, "chat", {"message": {"text": "Hello", "files": []}}))
+    assert "gr.State" not in served.log
 
 
 def test_a_wish_that_cannot_be_met_ends_the_start_in_one_sentence():

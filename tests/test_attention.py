@@ -6,6 +6,7 @@ import torch
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from demo.attention import LEAST_ALL, LEAST_NEW, attend, causal_mask
+from demo.engine import Engine
 
 MODULE: Any = SimpleNamespace(num_key_value_groups=2, is_causal=True, training=False)
 
@@ -34,3 +35,11 @@ def test_a_position_sees_itself_and_what_is_before_it():
     assert (mask[0, 0] == 0).int().tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]
     assert mask.isinf().sum() == 3
     assert causal_mask(0, 5, torch.zeros(1)) is None
+
+
+def test_a_loaded_engine_avoids_the_kernels_that_prepare_for_every_length(engine: Engine):
+    """On an H200 each new length cost 44 ms: every token of a reply."""
+    assert engine
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled()
+    assert torch.backends.cuda.mem_efficient_sdp_enabled()

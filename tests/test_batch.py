@@ -163,6 +163,14 @@ def test_fewer_fit_where_less_memory_is_free(engine: LocalEngine, monkeypatch: A
     assert sizes[0] > sizes[1] > sizes[2] == 1
 
 
+def test_where_somebody_may_wait_fewer_rows_go_together(
+    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("demo.batching.free_bytes", lambda device: 1e12)
+    alone, beside = (engine._batcher.fitting(800, 256, beside) for beside in (False, True))
+    assert 1 < beside < alone
+
+
 @pytest.fixture
 def endless(engine: LocalEngine) -> Iterator[Options]:
     """Options under which no reply ends by itself within a test."""

@@ -1,6 +1,7 @@
 """The API's `/batch`, called by a real client on the real app."""
 
 import time
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from demo.watching import OWN_BATCHES
 from tests.conftest import CLIPS
 from tests.model_card import ModelCard
 from tests.serving import Served
@@ -86,6 +88,23 @@ def test_a_batch_lets_a_chat_in_between(served: Served, tmp_path: Path):
     assert reply
     assert not job.done()
     job.cancel()
+
+
+def test_no_user_fills_the_places_for_batches(served: Served, client: Client, tmp_path: Path):
+    clip = tmp_path / "clip.wav"
+    clip.write_bytes(wav(tone(8.0)))
+    many = [{"audio": handle_file(clip), "prompt": f"Question {n}?"} for n in range(150)]
+    slow: dict[str, Any] = {"max_new_tokens": 60, "temperature": 1.0}
+    jobs = [client.submit(many, **slow, api_name="/batch") for _ in range(OWN_BATCHES + 1)]
+    refused = next(as_completed(job.future for job in jobs))
+    with pytest.raises(AppError, match=r"of your batches are running already.*\(request \w{8}\)"):
+        refused.result()
+    other = Client(served.url, verbose=False)
+    (row,) = other.predict([handle_file(GLASS)], task="sound", **SHORT, api_name="/batch")
+    assert row["reply"]
+    assert not all(job.done() for job in jobs)
+    for job in jobs:
+        job.cancel()
 
 
 @pytest.mark.parametrize(

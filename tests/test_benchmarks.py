@@ -7,8 +7,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import torch
 
 from benchmarks import batch, conversation, decode, load
+from benchmarks.shapes import build
 from benchmarks.visitors import opened, pieces
 from tests.serving import ROOT, Served
 
@@ -23,6 +25,15 @@ def test_both_ways_give_the_same_tokens(tmp_path: Path, capsys):
     assert all(len(turn["app"]["ids"]) == 4 for turn in result["turns"])
     assert drawn.stat().st_size > 0
     assert capsys.readouterr().out.splitlines()[0].startswith("turn")
+
+
+def test_shapes_are_in_the_precision_asked_for():
+    """They were in float32 whatever was asked, and in bfloat16 the model card's way failed."""
+    flags = ["--shape", "tiny", "--turns", "1", "--seconds", "1", "--tokens", "3"]
+    model, _ = build("tiny", "cpu", torch.bfloat16)
+    assert {weight.dtype for weight in model.parameters()} == {torch.bfloat16}
+    result = conversation.main([*flags, "--device", "cpu", "--dtype", "bfloat16"])
+    assert len(result["turns"][0]["card"]["ids"]) == 3
 
 
 def test_the_page_shows_the_whole_reply(tmp_path: Path):

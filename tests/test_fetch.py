@@ -5,9 +5,10 @@ import time
 
 import pytest
 
+from demo.addresses import is_url
 from demo.audio import AudioError, Ear, Limits
 from demo.hearing import guard
-from demo.hearing.fetch import is_url, name_of_url
+from demo.hearing.fetch import name_of_url
 from tests.inputs import OPEN, outcome, urls
 from tests.web import serving
 

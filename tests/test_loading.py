@@ -128,12 +128,13 @@ def test_every_sentence_is_in_both_languages_with_the_same_values() -> None:
         refusals,
         remote_errors,
         turns,
+        wanted,
     )
     from demo.batch import rules
     from demo.hearing import sandbox
 
     rooms = (checkpoint, connecting, decoding, hub, loading, opening, queueing, refusals)
-    for room in (*rooms, remote_errors, rules, sandbox, turns):
+    for room in (*rooms, remote_errors, rules, sandbox, turns, wanted):
         for english, chinese in room.SENTENCES.values():
             values = [set(re.findall(r"(?<!{){(\w+)", text)) for text in (english, chinese)]
             assert values[0] == values[1], english

@@ -45,6 +45,32 @@ def test_the_chinese_page_has_no_english_word(visit: Visit, tab: str):
     assert english_words(labels) == []
 
 
+def test_the_chinese_page_has_no_english_label_on_clips_and_replies(visit: Visit):
+    visitor = visit(locale="zh-CN")
+    visitor.open("analysis")
+    visitor.attach(GLASS)
+    before = labels_of(visitor)
+    visitor.answer("analysis", lambda: visitor.ask("这是什么声音？"))
+    labels = [*before, *labels_of(visitor)]
+    assert not {"undo", "File thumbnail", "Uploaded files"} & {*labels}
+    assert {"文件缩略图", "已上传的文件", "撤销"} <= {*labels}
+
+
+def labels_of(visitor: Visitor) -> list[str]:
+    return visitor.page.evaluate(
+        """() => [...document.querySelectorAll('[aria-label], [title]')]
+            .flatMap((element) => [element.getAttribute('aria-label'), element.title])
+            .filter(Boolean)"""
+    )
+
+
+def test_the_closed_settings_show_an_arrow(visitor: Visitor):
+    """Drawn by the style sheet: few fonts have Gradio's letter for it."""
+    arrow = visitor.page.locator(".panel > button .icon")
+    expect(arrow).to_be_visible()
+    assert arrow.evaluate("(arrow) => getComputedStyle(arrow).clipPath").startswith("polygon")
+
+
 def test_a_chinese_visitor_gets_chinese_prompts_and_errors(visit: Visit, tmp_path: Path):
     visitor = visit(locale="zh-CN")
     visitor.open("analysis")

@@ -131,7 +131,7 @@ def test_stop_keeps_what_is_done_and_go_on_does_the_rest(batcher: Batcher, tones
     page.locator(".batch-small input[webkitdirectory]").set_input_files(tones)
     expect(page.locator("#batch-files .file")).to_have_count(40)
     batcher.start()
-    expect(page.locator(".batch-table td.quiet")).not_to_have_count(40, timeout=PATIENCE)
+    expect(page.locator(".batch-table td.quiet")).not_to_have_count(40)
     page.locator("#batch-stop").click()
     expect(page.locator("#batch-go-on")).to_be_visible()
     expect(page.locator(".batch-progress")).to_contain_text("stopped")
@@ -142,7 +142,7 @@ def test_stop_keeps_what_is_done_and_go_on_does_the_rest(batcher: Batcher, tones
     expect(page.locator("#batch-jsonl")).to_be_visible()
     page.locator("#batch-go-on").click()
     left = re.compile("about .* left")
-    expect(page.locator(".batch-progress")).to_contain_text(left, timeout=PATIENCE)
+    expect(page.locator(".batch-progress")).to_contain_text(left)
     batcher.until_all()
     expect(page.locator(".batch-progress")).to_contain_text("40 of 40 done")
     assert len(batcher.replies()) == 40

@@ -93,6 +93,15 @@ def test_a_file_that_is_no_sound_is_named_and_nothing_typed_is_lost(
     expect(analyst.said("analysis")).to_have_count(0)
 
 
+def test_each_clip_of_a_turn_shows_its_name(analyst: Visitor):
+    analyst.answer("analysis", lambda: analyst.ask("Which is louder?", GLASS, KNOCKS))
+    links = analyst.chat("analysis").locator(".download-link")
+    names = [link.get_attribute("data-name") for link in links.all()]
+    assert names == [GLASS.name, KNOCKS.name]
+    shown = "(link) => getComputedStyle(link, '::before').display"
+    assert links.first.evaluate(shown) == "block"
+
+
 def test_an_option_out_of_its_limits_is_refused_in_a_sentence(analyst: Visitor):
     analyst.set_options(top_p="7")
     analyst.ask("What is that sound?", GLASS)

@@ -13,7 +13,7 @@ from tests.conftest import Visit
 from tests.page_parts import GLASS, KNOCKS, LONG, greedy
 from tests.page_parts import analyst as analyst
 from tests.serving import Served
-from tests.visitor import PATIENCE, Visitor
+from tests.visitor import Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +29,7 @@ def stopped_midway(analyst: Visitor) -> str:
     analyst.set_options(**ENDLESS)
     for _ in range(5):
         analyst.ask("Describe what you hear.", LONG)
-        expect(analyst.replies("analysis")).to_have_count(1, timeout=PATIENCE)
+        expect(analyst.replies("analysis")).to_have_count(1)
         with suppress(TimeoutError):
             stop.click(timeout=500)
             analyst.until_done("analysis")

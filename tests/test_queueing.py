@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from demo import streaming
 from demo.engine import Budgets, Waiting
 from demo.loading import LoadingError
-from demo.queueing import CrowdedError, FairQueue
+from demo.queueing import PASSED_MOST, CrowdedError, FairQueue
 from demo.streaming import InferenceThread, Reply
 
 SAFE_SECONDS = 20
@@ -44,6 +44,20 @@ def test_who_waits_knows_how_many_come_before(users: list[str], data: st.DataObj
     ahead = {request: queue.ahead(request) for request in left}
     order = list(iter(queue.next, None))
     assert [ahead[request] for request in order] == list(range(len(left)))
+
+
+def test_what_is_late_waits_for_the_others_but_not_for_ever():
+    queue: FairQueue[str] = FairQueue(64, 64)
+    for name in ("lot 1", "lot 2"):
+        queue.put(name, "batch", late=True)
+    for number in range(6):
+        queue.put(f"chat {number}", "visitor")
+    assert queue.ahead("chat 0") == 0
+    assert queue.ahead("lot 2") == 7
+    order = taken(queue)
+    assert order.index("chat 0") == 0
+    assert order.index("lot 1") == PASSED_MOST
+    assert order[-1] == "lot 2"
 
 
 def test_a_request_that_left_is_never_answered_and_makes_room():
@@ -93,6 +107,14 @@ def thread() -> Iterator[InferenceThread]:
     thread = InferenceThread()
     yield thread
     thread.close(LoadingError("starting"))
+
+
+def test_only_who_waits_for_a_reply_is_expected_again(thread: InferenceThread) -> None:
+    for late in (True, False):
+        reply = letters("ab")
+        reply.late = late
+        assert "".join(thread.submit(reply)) == "ab"
+        assert thread.sought is not late
 
 
 def test_replies_are_made_in_the_order_they_were_asked_for(thread: InferenceThread) -> None:

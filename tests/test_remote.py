@@ -10,11 +10,12 @@ import pytest
 import soundfile
 
 from demo import servers
-from demo.connecting import Remote, connect
+from demo.connecting import connect
 from demo.engine import Answer, Budgets, Item, Options
 from demo.queueing import CrowdedError
 from demo.remote import RemoteEngine
 from demo.remote_errors import RemoteError
+from demo.wanted import Remote
 from tests.openai_server import (
     MODEL,
     Act,

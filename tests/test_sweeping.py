@@ -28,8 +28,18 @@ leaves.reset_session()
 end = time.monotonic() + 30
 while not sessions.session_data[gone].is_closed and time.monotonic() < end:
     time.sleep(0.1)
-forget_left(sessions, seconds=3600)
-found = {"soon": gone in sessions}
+copied = bool(sessions.session_data[gone].config_values)
+forget_left(sessions, seconds=3600, copy_seconds=0)
+found = {
+    "soon": gone in sessions, "copied": copied, "copies": bool(sessions[gone].config_values),
+    "said": list(sessions[gone].state_data.values()),
+    "others'": bool(sessions[stays.session_hash].config_values),
+}
+leaves.session_hash = gone
+leaves.predict("more", api_name="/keep")
+found["said later"] = list(sessions[gone].state_data.values())
+forget_left(sessions, seconds=3600, copy_seconds=60)
+found["copied in use"] = bool(sessions[gone].config_values)
 forget_left(sessions, seconds=0)
 print(json.dumps({**found, "later": gone in sessions, "others": stays.session_hash in sessions}))
 """
@@ -41,7 +51,10 @@ def test_a_session_is_forgotten_once_its_page_was_left_for_a_while():
     )
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout.splitlines()[-1])
-    assert found == {"soon": True, "later": False, "others": True}
+    kept = {"soon": True, "said": [["word"]], "others": True, "others'": True}
+    kept["said later"] = [["word", "more"]]
+    kept |= {"copied": True, "copied in use": True}
+    assert found == {**kept, "copies": False, "later": False}
 
 
 def test_a_job_that_fails_stops_neither_the_others_nor_the_next_time():

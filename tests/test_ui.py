@@ -15,7 +15,6 @@ from demo.messages import Message
 from demo.settings import Settings
 from demo.ui import history as past
 from demo.ui import labels, strings, tasks
-from demo.ui.batch import BATCH
 from demo.ui.examples import ANALYSIS, VOICE
 from demo.ui.feedback import remember
 from demo.ui.options import FIELDS, options_of, read_number
@@ -44,6 +43,13 @@ def test_an_option_out_of_its_limits_names_itself(values: dict[str, Any]):
         options_of(**values)
     (name,) = values
     assert name in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["max_new_tokens", "top_k", "seed"])
+def test_a_part_of_a_token_is_refused(name: str):
+    with pytest.raises(PageError, match=rf"{name} is 1\.5; it must be a whole number"):
+        options_of(**{name: 1.5})
+    assert getattr(options_of(**{name: 2.0}), name) == 2
 
 
 def test_what_is_no_number_stays_what_was_typed():
@@ -103,19 +109,11 @@ def page() -> gr.Blocks:
     return built(Settings())
 
 
-def test_nothing_but_batches_waits_in_gradios_queue(page: gr.Blocks):
+def test_nothing_waits_in_gradios_queue(page: gr.Blocks):
     """Whose turn is next is the engine's to say, which knows the users."""
-    queued = [fn for fn in page.fns.values() if fn.queue and fn.concurrency_id != BATCH]
-    assert len(queued) > 4  # the ways to send a turn, /chat and /generate
+    queued = [fn for fn in page.fns.values() if fn.queue]
+    assert len(queued) > 6  # the ways to send a turn, the batch tab, /chat, /generate, /batch
     assert {fn.concurrency_limit for fn in queued} == {None}
-
-
-def test_batches_have_a_line_of_their_own(page: gr.Blocks):
-    """A long one must not close the chat's line: the engine lets others in between."""
-    users = [fn for fn in page.fns.values() if fn.concurrency_id == BATCH]
-    assert len(users) == 2  # the tab and /batch
-    assert all(isinstance(fn.concurrency_limit, int) for fn in users)
-    assert min(int(fn.concurrency_limit or 0) for fn in users) > 1
 
 
 def test_the_api_is_chat_generate_and_batch(page: gr.Blocks):

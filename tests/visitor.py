@@ -14,6 +14,7 @@ THEIRS = (  # Gradio's own: a recorder or a player that leaves the page, a strea
     "signal is aborted without reason",
 )
 
+expect.set_options(timeout=PATIENCE)
 
 # A short reply is made sooner than a look at the page can see its stop button.
 WATCH = """(stop) => {
@@ -43,8 +44,8 @@ class Visitor:
 
     def wait(self) -> None:
         """Until the page stands and the engine is ready."""
-        expect(self.page.locator(".model.ready")).to_be_visible(timeout=PATIENCE)
-        expect(self.page.locator("#recorder .record-button")).to_be_attached(timeout=PATIENCE)
+        expect(self.page.locator(".model.ready")).to_be_visible()
+        expect(self.page.locator("#recorder .record-button")).to_be_attached()
 
     def _note(self, kind: str, text: str) -> None:
         if kind in ("error", "warning") and not any(known in text for known in THEIRS):
@@ -102,13 +103,13 @@ class Visitor:
 
     def until_done(self, tab: str) -> None:
         """Until the reply is made and the entry is back."""
-        expect(self.page.locator(f"#{tab}-stop")).to_have_count(0, timeout=PATIENCE)
+        expect(self.page.locator(f"#{tab}-stop")).to_have_count(0)
 
     def answer(self, tab: str, act: Callable[[], None]) -> str:
         """What the model replies to what `act` does."""
         self.page.evaluate(WATCH, f"{tab}-stop")
         act()
-        self.page.wait_for_function("window.begun", timeout=PATIENCE)
+        self.page.wait_for_function("window.begun")
         self.until_done(tab)
         return self.replies(tab).last.inner_text().strip()
 

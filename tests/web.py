@@ -33,6 +33,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.start(Content_Length=str(len(SOUND)))
         self.wfile.write(SOUND)
 
+    def get_slow(self, query: str) -> None:
+        """The whole sound, within three seconds."""
+        self.start(Content_Length=str(len(SOUND)))
+        for start in range(0, len(SOUND), len(SOUND) // 10):
+            self.wfile.write(SOUND[start : start + len(SOUND) // 10])
+            time.sleep(0.3)
+
     def get_moved(self, query: str) -> None:
         self.send_response(302)
         self.send_header("Location", query)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from demo.addresses import is_url
 from demo.batch.manifest import is_manifest, read
 from demo.batch.rows import Row
 from demo.batch.rules import BatchError
-from demo.hearing.fetch import is_url
 
 SOUNDS = (".wav", ".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".webm", ".aif",
           ".aiff", ".aifc", ".au", ".caf", ".amr", ".wma", ".mka", ".mp4", ".mov", ".mkv",

@@ -7,9 +7,10 @@ turns around it. This module knows files only by their names; `demo.batch.manife
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from demo.addresses import is_data_url, is_url
 from demo.batch.rules import SOUND, BatchError
 from demo.engine import Conversation
-from demo.hearing.fetch import is_url, name_of_url
+from demo.hearing.fetch import name_of_url
 from demo.hearing.rules import UNNAMED, shown_name
 from demo.messages import Language, UserError
 from demo.turns import audio_part, escape, short, text_part
@@ -34,7 +35,7 @@ class Row:
     def name(self) -> str:
         """What the person calls the clip."""
         named = self.named or self.audio
-        if named.startswith("data:"):
+        if is_data_url(named):
             return UNNAMED
         return shown_name(name_of_url(named) if is_url(named) else named)
 

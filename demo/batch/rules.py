@@ -88,6 +88,16 @@ SENTENCES: Sentences = {
         "This row failed ({error}); the terminal shows the details.",
         "此行处理失败（{error}）；详情见终端。",
     ),
+    "yours": (
+        "{limit} of your batches are running already, and no more may at a time. Wait for one to "
+        "end or stop it, then start this one again.",
+        "您已有 {limit} 个批处理正在运行，已达上限。请等待其中一个结束或将其停止，然后重新开始。",
+    ),
+    "full": (
+        "{limit} batches of all users are running already, and no more may at a time. Nothing is "
+        "lost; please start this one again later.",
+        "所有用户已有 {limit} 个批处理正在运行，已达上限。内容没有丢失，请稍后重新开始。",
+    ),
 }  # fmt: skip
 
 
@@ -95,3 +105,11 @@ class BatchError(UserError):
     """A batch, or one row of it, cannot be done as asked."""
 
     sentences: ClassVar[Sentences] = SENTENCES
+
+
+def require_room(user: str, own: int, running: int, most: int, each: int) -> None:
+    """Raises BatchError where `own` batches of a user or `running` in all are the limit."""
+    if user and own >= each:
+        raise BatchError("yours", limit=each)
+    if running >= most:
+        raise BatchError("full", limit=most)

@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
+from threading import Event
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from demo.batch.rules import BatchError
 from demo.engine import Answer, BatchEngine, Engine, Item, Options
 from demo.messages import UserError
 
-SHELF_WINDOWS = 128  # of at most 30 s: 245 MB of sound
+SHELF_WINDOWS = 64  # of at most 30 s: 123 MB of sound
 HEARERS = 4  # threads that decode clips while the model works
 AHEAD = 16  # clips
 POLL_SECONDS = 0.05
@@ -82,31 +83,36 @@ def work(
 
 
 def hearing(rows: Mapping[int, Row], ear: Ear) -> Generator[Heard | Done | None]:
-    """The rows in their order, as their clips are heard, a few ahead; None while one is awaited."""
-    left = deque(rows.items())
+    """The rows in their order, as their clips are heard, a few ahead; None while one is awaited.
+
+    Closing it ends the downloads that are on their way.
+    """
+    left, stop = deque(rows.items()), Event()
     coming: deque[Future[Heard | Done]] = deque()
     pool = ThreadPoolExecutor(HEARERS, thread_name_prefix="hearing")
     try:
         while left or coming:
             while left and len(coming) < AHEAD:
-                coming.append(pool.submit(hear, *left.popleft(), ear))
+                coming.append(pool.submit(hear, *left.popleft(), ear, stop))
             done = wait([coming[0]], POLL_SECONDS).done
             yield coming.popleft().result() if done else None
     finally:
+        stop.set()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def hear(place: int, row: Row, ear: Ear) -> Heard | Done:
+def hear(place: int, row: Row, ear: Ear, stop: Event) -> Heard | Done:
     """The row's clip; whatever is wrong with it is this row's error and no other's."""
     try:
         if row.problem:
             raise row.problem
-        clip = ear.hear(row.audio, row.name)
+        clip = ear.hear(row.audio, row.name, stop)
         return Heard(place, row, clip, clip.windows())
     except UserError as error:
         return Done(place, row, error=error)
     except Exception as error:  # at the edge of a row
-        log.exception("a clip could not be heard")
+        if not stop.is_set():  # else nobody waits for it
+            log.exception("a clip could not be heard")
         return Done(place, row, error=BatchError("failed", error=type(error).__name__))
 
 

@@ -8,6 +8,7 @@ would look names up on its own.
 import io
 import time
 from collections.abc import Iterable
+from threading import Event
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -31,12 +32,6 @@ FAILURES = (
 )
 
 
-def is_url(text: str) -> bool:
-    """Whether `text` is a URL of any scheme, and not a path (nor a drive)."""
-    scheme, colon, rest = text.partition(":")
-    return bool(colon and len(scheme) > 1 and scheme.isalnum() and rest.startswith("//"))
-
-
 def name_of_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -45,8 +40,8 @@ def name_of_url(url: str) -> str:
         return UNNAMED
 
 
-def fetch(url: str, name: str, limits: Limits) -> BinaryIO:
-    """The body at `url`, in memory.
+def fetch(url: str, name: str, limits: Limits, stop: Event | None = None) -> BinaryIO:
+    """The body at `url`, in memory; once `stop` is set it is too slow.
 
     Raises:
         AudioError: not http(s), not allowed, not reachable, an error, a page, too large, too slow.
@@ -54,7 +49,7 @@ def fetch(url: str, name: str, limits: Limits) -> BinaryIO:
     scheme = url.partition(":")[0].lower()
     if scheme not in ("http", "https"):
         raise AudioError("url_scheme", name=name, scheme=scheme)
-    visit = _Visit(name, limits)
+    visit = _Visit(name, limits, stop)
     try:
         with visit.client() as client, client.stream("GET", url) as response:
             visit.check(response)
@@ -66,11 +61,12 @@ def fetch(url: str, name: str, limits: Limits) -> BinaryIO:
 class _Visit:
     """One download: what to call it, how long it may take, and what went wrong with it."""
 
-    def __init__(self, name: str, limits: Limits) -> None:
+    def __init__(self, name: str, limits: Limits, stop: Event | None) -> None:
         self.name = name
         self.limits = limits
         self.received = 0
-        self.watch = Watch(time.monotonic() + limits.download_seconds, limits.allow_private_urls)
+        deadline = time.monotonic() + limits.download_seconds
+        self.watch = Watch(deadline, limits.allow_private_urls, stop)
 
     def client(self) -> httpx.Client:
         return httpx.Client(

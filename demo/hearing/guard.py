@@ -11,12 +11,14 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator
+from threading import Event
 from typing import Any
 
 import httpcore
 import httpx
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+STEP_SECONDS = 0.5  # of waiting for what a server sends; between two of them a stop is seen
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -27,16 +29,18 @@ class Private(httpcore.NetworkError):
 class Watch:
     """What one download may do and where it has got to.
 
-    `deadline` is on the clock of `time.monotonic`; `host` is the one connected to last.
+    `deadline` is on the clock of `time.monotonic`, and is now once `stop` is set; `host` is the
+    one connected to last.
     """
 
-    def __init__(self, deadline: float, allow_private: bool) -> None:
+    def __init__(self, deadline: float, allow_private: bool, stop: Event | None = None) -> None:
         self.deadline = deadline
         self.allow_private = allow_private
+        self.stop = stop or Event()
         self.host = ""
 
     def is_over(self) -> bool:
-        return time.monotonic() >= self.deadline
+        return self.stop.is_set() or time.monotonic() >= self.deadline
 
     def seconds_left(self, at_most: float | None = None) -> float:
         """Raises: httpcore.ReadTimeout: when the time for the whole download is over."""
@@ -134,7 +138,14 @@ class _Timed(httpcore.NetworkStream):
         self._watch = watch
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._watch.seconds_left(timeout))
+        last = time.monotonic() + self._watch.seconds_left(timeout)
+        while True:
+            step = min(STEP_SECONDS, max(0.001, last - time.monotonic()))
+            try:
+                return self._stream.read(max_bytes, step)
+            except httpcore.ReadTimeout:
+                if self._watch.is_over() or time.monotonic() >= last:
+                    raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, self._watch.seconds_left(timeout))

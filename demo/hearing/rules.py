@@ -207,7 +207,7 @@ class Limits:
     max_minutes: float = 10.0
     max_file_mb: float = 100.0
     allow_private_urls: bool = False
-    download_seconds: float = 120.0  # for a whole download
+    download_seconds: float = 60.0  # for a whole download
     stall_seconds: float = 10.0  # for a connection, and for each piece that comes over it
 
     @property

@@ -1,19 +1,18 @@
 """The audio analysis tab: clips and a typed question, tasks that fill in a prompt."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import gradio as gr
 from gradio.events import Dependency
 
-from demo.messages import UserError
 from demo.ui import history as past
 from demo.ui.chat import QUIET, STREAMS, Chat, Updates, wire
 from demo.ui.examples import ANALYSIS, build_examples, wire_examples
 from demo.ui.history import History
-from demo.ui.kit import Kit
+from demo.ui.kit import Kit, user_of
 from demo.ui.panel import Panel
 from demo.ui.parts import SOUNDS, build_chatbot
 from demo.ui.strings import label
@@ -118,12 +117,14 @@ def _wire_box(chat: Chat, box: gr.MultimodalTextbox) -> Dependency:
 def _wire_ahead(chat: Chat, box: gr.MultimodalTextbox, uploaded: gr.Button) -> None:
     """While the question is still being typed, the clips are already heard."""
 
-    def listen(value: dict[str, Any] | None, history: History, system: str) -> None:
-        files, loading = (value or {}).get("files") or [], chat.kit.loading
-        if files and loading.status().phase == "ready":
-            with suppress(UserError):  # told when it is sent
-                turn = past.user_turn("", files)
-                ahead([*history, *turn], system, loading.wait(), chat.kit.ear)
+    def listen(
+        value: dict[str, Any] | None, history: History, system: str, request: gr.Request
+    ) -> None:
+        files, kit = (value or {}).get("files") or [], chat.kit
+        if files and (engine := kit.loading.engine()):
+            asked = [*history, *past.user_turn("", files)]
+            # What is wrong with them is told when they are sent.
+            kit.hands.spare(partial(ahead, asked, system, engine, kit.ear), user_of(request))
 
     uploaded.click(listen, [box, chat.chatbot, chat.panel.system], None, **QUIET)
 

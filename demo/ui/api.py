@@ -5,7 +5,6 @@ MCP clients read. The page's own handlers are not part of the API.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,13 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import api
 
+from demo.addresses import is_outside
 from demo.conversation import check
 from demo.engine import Conversation, Options
-from demo.messages import UserError
 from demo.ui.chat import available
 from demo.ui.history import History, said, user_turn
 from demo.ui.kit import Kit
 from demo.ui.options import FIELDS, options_of
-from demo.ui.parts import SOUNDS
 from demo.ui.strings import PageError
 from demo.ui.turn import Reply, answer, paced, reply
 
@@ -64,13 +62,12 @@ def _build_chat(kit: Kit) -> None:
         options = (max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
         turn = user_turn(message.get("text") or "", message.get("files") or [])
         asked = [*(history or []), *turn]
-        with told():
-            if not turn:
-                raise PageError("nothing_to_send")
-            replies = reply(asked, system_prompt, options_given(*options), kit.desk(request))
-            for text in _texts(replies):
-                # A turn that is cancelled before its first word is not in the conversation.
-                yield text, [*asked, *said(text)] if text else gr.skip()
+        if not turn:
+            raise PageError("nothing_to_send")
+        desk = kit.desk(request, kit.patience)
+        for text in _texts(reply(asked, system_prompt, options_given(*options), desk)):
+            # A turn that is cancelled before its first word is not in the conversation.
+            yield text, [*asked, *said(text)] if text else gr.skip()
 
     inputs, text, button = _hidden_parts()
     state = gr.State([])
@@ -86,9 +83,8 @@ def _build_chat(kit: Kit) -> None:
 def _hidden_parts() -> tuple[list[Component], gr.Textbox, gr.Button]:
     """What `/chat` takes, what it gives, and what an event of it hangs on; never on the page."""
     with gr.Row(visible=False):
-        message = gr.MultimodalTextbox(
-            label="message", file_count="multiple", file_types=SOUNDS, visible=False
-        )
+        # Of any type: what is in a file says whether it is a sound, not its name.
+        message = gr.MultimodalTextbox(label="message", file_count="multiple", visible=False)
         system = gr.Textbox(value=None, label="system_prompt", visible=False)
         numbers = [gr.Number(value=None, label=name, visible=False) for name in FIELDS]
         text = gr.Textbox(label="reply", visible=False)
@@ -125,10 +121,10 @@ def _build_generate(kit: Kit) -> None:
             The reply so far, as Markdown text, and at the end the whole reply.
         """
         options = (max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
-        with told():
-            asked = check(conversation)
-            _refuse_local_files(asked)
-            yield from _texts(answer(asked, options_given(*options), kit.desk(request)))
+        asked = check(conversation)
+        _refuse_local_files(asked)
+        desk = kit.desk(request, kit.patience)
+        yield from _texts(answer(asked, options_given(*options), desk))
 
     api(generate, api_name="generate", concurrency_limit=None)
 
@@ -151,15 +147,5 @@ def _refuse_local_files(conversation: Conversation) -> None:
     for turn in conversation:
         for part in turn["content"] if isinstance(turn["content"], list) else []:
             url = part.get("audio_url", "data:")
-            outside = url.lower().startswith(("http:", "https:", "data:"))
-            if not outside and not available(url):
+            if not is_outside(url) and not available(url):
                 raise PageError("outside", name=Path(url).name)
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """A `UserError` becomes the error that Gradio hands to a client, with its sentence."""
-    try:
-        yield
-    except UserError as error:
-        raise gr.Error(str(error), print_exception=False) from error

@@ -1,13 +1,13 @@
 """The batch tab: many clips, one question, a table that fills; stop, go on, download.
 
-A batch begins at once and then waits for nobody's turn in the chat: its handlers have a
-concurrency of their own, and the engine lets other requests in between two lots.
+A batch begins at once and then waits for nobody's turn in the chat: the engine lets other
+requests in between two lots. How many may run, of a user and in all, is `demo.watching`'s matter.
 """
 
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +17,8 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from demo.batch.lines import as_csv, as_json, as_lines
-from demo.batch.rows import question
-from demo.batch.work import Manner, work
+from demo.batch.rows import Row, question
+from demo.batch.work import Done, Manner, work
 from demo.engine import Engine, Options
 from demo.messages import Language, UserError
 from demo.ui.batch_parts import Parts, build_parts
@@ -28,10 +28,10 @@ from demo.ui.chat import QUIET, STREAMS, Updates
 from demo.ui.kit import Kit, user_of
 from demo.ui.panel import Panel, chosen
 from demo.ui.parts import told
+from demo.ui.replies import numbered
 from demo.ui.turn import until_ready
+from demo.watching import place_of, request_id
 
-BATCH = "batch"  # the concurrency id of the handlers that answer batches
-BATCHES = 4  # at once; the engine makes one lot of one of them at a time
 YIELD_SECONDS = 0.15
 UPDATE_SECONDS = 0.25
 ROWS_A_SECOND = 2000  # that are sent to a browser
@@ -91,10 +91,11 @@ class Steps:
                 yield {self.parts.progress: progress(batch, language, text)}
             yield from self._filling(batch, manner, self.kit.loading.wait(), language)
         except UserError as error:
-            yield {self.parts.alert: told(error.say(language))}
-        except Exception:  # at the page's edge: after an error of ours `finish` must still run
-            log.exception("a batch failed")
-            yield {self.parts.alert: told(self.kit.say(request, "failed"))}
+            yield {self.parts.alert: told(numbered(error.say(language), error, language))}
+        except Exception as error:  # after an error of ours `finish` must still run
+            log.error("batch %s failed: %s", request_id(error), place_of(error))
+            text = numbered(self.kit.say(request, "failed"), error, language)
+            yield {self.parts.alert: told(text)}
 
     def _filling(
         self, batch: Batch, manner: Manner, engine: Engine, language: Language
@@ -102,7 +103,7 @@ class Steps:
         begun, begun_with = time.monotonic(), batch.replies
         pace = UPDATE_SECONDS + min(len(batch.rows), SHOWN_ROWS) / ROWS_A_SECOND
         told, shown, shown_at = begun, batch, begun - pace
-        with closing(work(batch.left, manner, engine, self.kit.ear)) as coming:
+        with closing(worked(batch.left, manner, engine, self.kit)) as coming:
             for done in coming:
                 batch = batch if done is None else batch.with_(done)
                 now = time.monotonic()
@@ -153,6 +154,24 @@ class Steps:
         return updates
 
 
+def worked(
+    rows: Mapping[int, Row], manner: Manner, engine: Engine, kit: Kit
+) -> Generator[Done | None]:
+    """`work` on a place among other batches, and seen by the host.
+
+    Raises:
+        UserError: there is no place, or the engine takes nothing at all.
+    """
+    with (
+        kit.watch.batch(manner.user, len(rows)) as seen,
+        closing(work(rows, manner, engine, kit.ear)) as coming,
+    ):
+        for done in coming:
+            if done is not None:
+                seen.row(failed=done.error is not None)
+            yield done
+
+
 def manner_of(system: str | None, options: Options, user: str) -> Manner:
     """How a batch is answered: without sampling, where nothing else was asked for."""
     temperature = 0.0 if options.temperature is None else options.temperature
@@ -168,8 +187,7 @@ def _wire(steps: Steps, panel: Panel) -> None:
         steps.run,
         [parts.batch, *panel.inputs],
         parts.shown,
-        concurrency_id=BATCH,
-        concurrency_limit=BATCHES,
+        concurrency_limit=None,
         show_progress="hidden",
         api_visibility="private",
     )

@@ -10,11 +10,12 @@ from gradio.events import api
 
 from demo.batch.lines import as_json
 from demo.batch.rows import Row, question
-from demo.batch.work import Done, Manner, work
-from demo.ui.api import options_given, told
-from demo.ui.batch import BATCH, BATCHES, YIELD_SECONDS, manner_of
+from demo.batch.work import Done, Manner
+from demo.ui.api import options_given
+from demo.ui.batch import YIELD_SECONDS, manner_of, worked
 from demo.ui.batch_rows import rows_asked
 from demo.ui.kit import Kit, user_of
+from demo.ui.turn import until_ready
 
 Rows = list[dict[str, Any]]
 
@@ -59,17 +60,18 @@ def build_batch_api(kit: Kit) -> None:
             "gt", "error", "model"}, and at the end all of them in their order.
         """
         given = (max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
-        with told():
-            rows = rows_asked(clips, question(task, language, prompt, "en"))
-            manner = manner_of(system_prompt, options_given(*given), user_of(request))
-            yield from _answered(rows, manner, kit)
+        rows = rows_asked(clips, question(task, language, prompt, "en"))
+        manner = manner_of(system_prompt, options_given(*given), user_of(request))
+        yield from _answered(rows, manner, kit)
 
-    api(batch, api_name="batch", concurrency_id=BATCH, concurrency_limit=BATCHES)
+    api(batch, api_name="batch", concurrency_limit=None)
 
 
 def _answered(rows: Sequence[Row], manner: Manner, kit: Kit) -> Iterator[Rows]:
-    engine, found, due = kit.loading.wait(), [], 0.0
-    with closing(work(dict(enumerate(rows)), manner, engine, kit.ear)) as coming:
+    for _ in until_ready(kit.loading, kit.patience):
+        yield []
+    engine, found, due = kit.loading.wait(0), [], 0.0
+    with closing(worked(dict(enumerate(rows)), manner, engine, kit)) as coming:
         for done in coming:
             found = found if done is None else [*found, _told(done, engine.info.model)]
             if (now := time.monotonic()) >= due:  # also without news: there it can be closed

@@ -11,15 +11,13 @@ from typing import Any
 
 from gradio_client.utils import strip_invalid_filename_characters
 
+from demo.addresses import is_data_url, is_outside, is_url
 from demo.batch.manifest import is_manifest, read
 from demo.batch.rows import Row, checked
 from demo.batch.rules import BatchError
-from demo.hearing.fetch import is_url
 from demo.turns import short
 from demo.ui.chat import available
 from demo.ui.strings import PageError
-
-OUTSIDE = ("http://", "https://", "data:")
 
 
 def rows_of(paths: Iterable[str], prompt: str) -> list[Row]:
@@ -49,14 +47,14 @@ def rows_asked(given: object, prompt: str) -> list[Row]:
     """
     if not isinstance(given, list):
         raise BatchError("nothing")
-    uploads = [one["path"] for one in given if _is_upload(one)]
+    uploads = [one["path"] for one in given if _is_upload(one) and not is_url(one["path"])]
     if len(uploads) == len(given) or any(map(is_manifest, uploads)):
         return rows_of(map(_checked, uploads), prompt)
     return [_row(one, prompt) for one in given]
 
 
 def _found(clips: Sequence[str], named: str) -> str:
-    if named.lower().startswith(OUTSIDE):
+    if is_outside(named):
         return named
     name = strip_invalid_filename_characters(PureWindowsPath(named).name)  # it knows both slashes
     same = [clip for clip in clips if Path(clip).name == name]
@@ -83,12 +81,12 @@ def _checked(path: str) -> str:
 
 def _row(one: Any, prompt: str) -> Row:
     match one:
-        case str() if one.startswith("data:"):
+        case str() if is_data_url(one):
             return Row(one, prompt)
         case str() if is_url(one):
             return Row(one, prompt, named=one)
         case {"path": str(path)} if _is_upload(one):
-            return Row(_checked(path), prompt)
+            return _row(path, prompt) if is_url(path) else Row(_checked(path), prompt)
         case {"audio": audio}:
             words, gt = one.get("prompt"), one.get("gt")
             if not all(value is None or isinstance(value, str) for value in (words, gt)):

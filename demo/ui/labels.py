@@ -110,6 +110,8 @@ BUILT_IN: dict[str, str] = {
 GRADIO_WORDS: dict[str, str] = {
     "Click to upload or drop files": "点击上传或拖入文件",
     "File upload": "上传文件",
+    "File thumbnail": "文件缩略图",
+    "Uploaded files": "已上传的文件",
     "Multimedia input field": "多媒体输入框",
     "Upload a file": "上传文件",
     "Record audio": "录音",
@@ -136,6 +138,11 @@ GRADIO_WORDS: dict[str, str] = {
     "Remove file": "移除文件",
     "Remove this file": "移除文件",
     "Clear": "清除",
+    "undo": "撤销",
+    "Undo": "撤销",
+    "Retry": "重试",
+    "Edit": "编辑",
+    "Share": "分享",
     "Gradio footer navigation": "页脚",
     "Close": "关闭",
 }

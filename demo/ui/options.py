@@ -28,7 +28,7 @@ def options_of(**values: Any) -> Options:
     """The options of `values` by name, None or missing where the checkpoint's default is taken.
 
     Raises:
-        PageError: a value is out of its limits or no number.
+        PageError: a value is out of its limits, no number, or no whole one.
     """
     return Options(**{name: _checked(name, value) for name, value in values.items()})
 
@@ -49,4 +49,6 @@ def _checked(name: str, value: Any) -> Any:
     if not number or not field.low <= value <= field.high:
         limits = {"low": f"{field.low:g}", "high": f"{field.high:.0f}"}
         raise PageError("option", name=name, value=value, **limits)
+    if field.whole and value != int(value):
+        raise PageError("whole", name=name, value=value)
     return int(value) if field.whole else float(value)

@@ -13,6 +13,7 @@ from demo.ui.analysis import build_analysis
 from demo.ui.api import build_api
 from demo.ui.batch import build_batch
 from demo.ui.batch_api import build_batch_api
+from demo.ui.edge import Page
 from demo.ui.header import build_header, follow_loading
 from demo.ui.kit import Kit
 from demo.ui.panel import build_panel, tell_memory
@@ -30,7 +31,8 @@ def build_page(
 ) -> gr.Blocks:
     """The whole page, ready for `launch`; it opens before the engine is there."""
     kit = Kit(loading, ear, settings, notice, watch or Watch())
-    with gr.Blocks(
+    with Page(
+        kit,
         title="Qwen2-Audio",
         analytics_enabled=False,
         fill_width=True,

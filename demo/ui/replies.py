@@ -17,8 +17,8 @@ from demo.ui.history import History
 from demo.ui.kit import Kit
 from demo.ui.panel import chosen
 from demo.ui.strings import SENTENCES
-from demo.ui.turn import Reply, paced, reply, until_ready
-from demo.watching import request_id
+from demo.ui.turn import Reply, paced, reply
+from demo.watching import place_of, request_id
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +40,12 @@ def replies(
             history = [*history, *turn]
             history = yield from _replied(kit, history, request, fields)
     except EngineError as error:
-        yield [*history, past.note(_numbered(error.say(language), error, language), "error")]
+        yield [*history, past.note(numbered(error.say(language), error, language), "error")]
     except UserError as error:  # a clip or an option: nothing that the host could look up
         yield [*history, past.note(error.say(language), "error")]
     except Exception as error:  # at the page's edge: after an error of ours the entry is given back
-        log.exception("request %s failed", request_id(error))
-        text = _numbered(_say("failed", language), error, language)
+        log.error("request %s failed: %s", request_id(error), place_of(error))
+        text = numbered(_say("failed", language), error, language)
         yield [*history, past.note(text, "error")]
 
 
@@ -54,7 +54,6 @@ def _replied(
 ) -> Generator[History, None, History]:
     language = kit.language(request)
     system, options = chosen(*fields)
-    yield from _loaded(kit, history, language)
     count = len(past.paths_of(past.split(history)[1]))
     text, heard = "", history
     for now in paced(reply(history, system, options, kit.desk(request))):
@@ -67,15 +66,14 @@ def _replied(
     return heard
 
 
-def _loaded(kit: Kit, history: History, language: Language) -> Iterator[History]:
-    for status in until_ready(kit.loading):
-        text = _say("still_loading", language, status=status.text.say(language))
-        yield [*history, past.note(text, "pending", pending=True)]
-
-
 def _awaited(now: Reply, language: Language) -> dict[str, Any]:
     """What is told while there is no word of the reply."""
-    told = _say("in_line", language, ahead=now.ahead) if now.ahead else _say("listening", language)
+    if now.loading:
+        told = _say("still_loading", language, status=now.loading.text.say(language))
+    elif now.ahead:
+        told = _say("in_line", language, ahead=now.ahead)
+    else:
+        told = _say("listening", language)
     return past.note(told, "pending", pending=True)
 
 
@@ -94,7 +92,7 @@ def _remarks(clip: Clip, language: Language) -> list[str]:
     return parts + [warning.say(language) for warning in clip.warnings]
 
 
-def _numbered(text: str, error: Exception, language: Language) -> str:
+def numbered(text: str, error: Exception, language: Language) -> str:
     """With the id by which the host finds the request in the log."""
     found = request_id(error)
     return f"{text} {_say('request', language, id=found)}" if found else text

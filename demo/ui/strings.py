@@ -86,9 +86,30 @@ SENTENCES: Sentences = {
         "data: URL.",
         "文件 {name} 不是上传的文件：请用 handle_file(路径)、http(s) 网址或 data: 网址给出音频。",
     ),
+    "not_uploaded": (
+        "A file was named that was not uploaded here: give a clip as handle_file(path), an http(s) "
+        "URL or a data: URL.",
+        "所指的文件没有上传到这里：请用 handle_file(路径)、http(s) 网址或 data: 网址给出音频。",
+    ),
+    "address": (
+        "The page takes files and no addresses: upload the file itself. Programs may give an "
+        "address to /chat, /generate and /batch.",
+        "本页只接受文件，不接受网址：请上传文件本身。"
+        "程序可以把网址交给 /chat、/generate 和 /batch。",
+    ),
+    "malformed": (
+        "What was sent is not of the form that is taken here ({reason}). The API page shows the "
+        "form of each call; a clip is an uploaded file (gradio_client's handle_file).",
+        "发送的内容格式不符（{reason}）。各接口的格式见 API 页面；"
+        "音频应是已上传的文件（gradio_client 的 handle_file）。",
+    ),
     "option": (
         "{name} is {value}; it must be a number from {low} to {high}.",
         "{name} 为 {value}，必须是 {low} 到 {high} 之间的数。",
+    ),
+    "whole": (
+        "{name} is {value}; it must be a whole number.",
+        "{name} 为 {value}，必须是整数。",
     ),
 }
 

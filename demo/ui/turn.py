@@ -4,15 +4,22 @@ The page and the API both answer through here. This module knows no gradio: it h
 asks the engine, and ends the engine's work when its reader goes away.
 """
 
+import math
 import time
 from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import CancelledError, wait
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, cast
+
+import numpy as np
 
 from demo.audio import Clip, Ear
 from demo.conversation import from_history, with_windows
 from demo.engine import Conversation, Engine, Options, Waiting
+from demo.hands import Hands
 from demo.ui.history import History, answered_only
 from demo.watching import Watch
 
@@ -22,6 +29,9 @@ if TYPE_CHECKING:
 UPDATES_PER_SECOND = 25  # more is work for the browser that no eye sees
 WORDLESS_SECONDS = 0.1  # a word that comes sooner is not held up by a note that none is there
 POLL_SECONDS = 0.25
+HEARING_SECONDS = 0.05  # between two looks whether the clips are heard; there it can be closed
+
+Heard = tuple[Conversation, list[np.ndarray], list[Clip]]
 
 
 @dataclass(frozen=True)
@@ -31,16 +41,19 @@ class Reply:
     text: str
     clips: tuple[Clip, ...]
     ahead: int = 0  # how many replies are made before it is begun
+    loading: "Status | None" = None  # of the engine, while it is on its way
 
 
 @dataclass(frozen=True)
 class Desk:
     """Where a turn is answered, and whose it is."""
 
-    engine: Engine
+    loading: "Loading"
     ear: Ear
     user: str = ""
     watch: Watch = field(default_factory=Watch)
+    hands: Hands = field(default_factory=Hands)
+    patience: float = math.inf  # seconds for an engine that is on its way
 
 
 def reply(history: History, system: str | None, options: Options, desk: Desk) -> Iterator[Reply]:
@@ -48,30 +61,33 @@ def reply(history: History, system: str | None, options: Options, desk: Desk) ->
     yield from answer(from_history(answered_only(history), system), options, desk)
 
 
-def ahead(history: History, system: str | None, engine: Engine, ear: Ear) -> None:
+def ahead(history: History, system: str | None, engine: Engine, ear: Ear, stop: Event) -> None:
     """Hears the clips of a user's turn that is not finished and feeds it, in spare time.
 
     Raises:
         UserError: a clip cannot be heard.
     """
     conversation = from_history(answered_only(history), system)
-    heard, windows, _ = with_windows(conversation, ear.hear)
+    heard, windows, _ = _hear(conversation, ear, stop)
     engine.prepare(heard, windows)
 
 
 def answer(conversation: Conversation, options: Options, desk: Desk) -> Generator[Reply]:
-    """The reply to a conversation, at every piece.
+    """The reply to a conversation, at every piece, on a place that it has from the first.
 
     It yields also where a piece is empty, because only at a yield can it be closed; closing it
-    ends the generation.
+    ends the hearing and the generation.
 
     Raises:
-        UserError: a clip cannot be heard, or the engine cannot answer.
+        UserError: there is no place, a clip cannot be heard, or the engine cannot answer.
     """
-    with desk.watch.request() as seen:
-        heard, windows, clips = with_windows(conversation, desk.ear.hear)
+    with desk.watch.request(desk.user) as seen:
+        for status in until_ready(desk.loading, desk.patience):
+            yield Reply("", (), loading=status)
+        engine = desk.loading.wait(0)
+        heard, windows, clips = yield from _heard(conversation, desk)
         seen.clips, seen.sound = len(clips), sum(clip.seconds for clip in clips)
-        stream = desk.engine.stream(heard, windows, options, desk.user)
+        stream = engine.stream(heard, windows, options, desk.user)
         text = ""
         with closing(cast(Generator[str], stream)) as pieces:
             for piece in pieces:
@@ -80,6 +96,23 @@ def answer(conversation: Conversation, options: Options, desk: Desk) -> Generato
                 text += piece
                 ahead = piece.ahead if isinstance(piece, Waiting) else 0
                 yield Reply(text, tuple(clips), ahead)
+
+
+def _heard(conversation: Conversation, desk: Desk) -> Generator[Reply, None, Heard]:
+    """What is heard in a conversation, off this thread, which one user could keep from others."""
+    with desk.hands.doing(partial(_hear, conversation, desk.ear), desk.user) as hearing:
+        while not wait([hearing], HEARING_SECONDS).done:
+            yield Reply("", ())
+        return hearing.result()
+
+
+def _hear(conversation: Conversation, ear: Ear, stop: Event) -> Heard:
+    def hear(url: str) -> Clip:
+        if stop.is_set():
+            raise CancelledError
+        return ear.hear(url, stop=stop)
+
+    return with_windows(conversation, hear)
 
 
 def paced(replies: Iterable[Reply], per_second: float = UPDATES_PER_SECOND) -> Iterator[Reply]:
@@ -98,8 +131,11 @@ def paced(replies: Iterable[Reply], per_second: float = UPDATES_PER_SECOND) -> I
         yield latest
 
 
-def until_ready(loading: "Loading") -> Iterator["Status"]:
-    """How far the loading is, again and again until it is over, well or not."""
+def until_ready(loading: "Loading", patience: float = math.inf) -> Iterator["Status"]:
+    """How far the loading is, again and again until it is over, well or not, or for so long."""
+    last = time.monotonic() + patience
     while (status := loading.status()).phase not in ("ready", "failed"):
+        if time.monotonic() >= last:
+            return
         yield status
         time.sleep(POLL_SECONDS)

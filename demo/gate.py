@@ -1,0 +1,81 @@
+"""Who may enter where the host named accounts: by the page's login or by Basic authentication.
+
+Gradio asks for a login on the page and on most of its API; here it is asked for on all of the
+API, on MCP and on the numbers, and a program's Basic authentication is as good as a login. This
+module knows no page: of Gradio it knows the cookie and the tokens of a login.
+"""
+
+from base64 import b64decode
+from collections.abc import Sequence
+from secrets import compare_digest, token_urlsafe
+
+from gradio.route_utils import API_PREFIX
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+Accounts = Sequence[tuple[str, str]]
+FREE = ("/startup-events", "/theme.css")  # of the API: `launch` and the login's page ask for them
+PROGRAMS = (f"{API_PREFIX}/mcp", "/metrics")  # are told how to log in; a browser has its page
+
+
+class Gate:
+    """ASGI middleware: answers 401 to whoever has no account."""
+
+    def __init__(self, app: ASGIApp, accounts: Accounts) -> None:
+        self.app, self._accounts = app, accounts
+        self._tokens = {name: token_urlsafe() for name, _ in accounts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if name := known(Headers(scope=scope).get("authorization", ""), self._accounts):
+                scope = logged_in(scope, name, self._tokens[name])
+            elif _guarded(scope["path"]) and not _has_login(scope):
+                await _refusal(scope["path"])(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def known(authorization: str, accounts: Accounts) -> str:
+    """The name of the account that a Basic authorization is of; "" where it is nobody's."""
+    kind, _, coded = authorization.partition(" ")
+    try:
+        given = b64decode(coded, validate=True) if kind.lower() == "basic" else b""
+    except ValueError:
+        return ""
+    for name, password in accounts:
+        if compare_digest(given, f"{name}:{password}".encode()):
+            return name
+    return ""
+
+
+def logged_in(scope: Scope, name: str, token: str) -> Scope:
+    """The same request with the cookie of a login."""
+    scope["app"].tokens.setdefault(token, name)
+    others = [(key, value) for key, value in scope["headers"] if key != b"cookie"]
+    cookie = f"{cookie_name(scope['app'])}={token}".encode()
+    return {**scope, "headers": [*others, (b"cookie", cookie)]}
+
+
+def cookie_name(app: object) -> str:
+    """Gradio's cookie of a login."""
+    return f"access-token-unsecure-{app.cookie_id}"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _guarded(path: str) -> bool:
+    """Whether it can touch anything; a proxy's path may stand before it."""
+    _, api, rest = path.rstrip("/").partition(API_PREFIX)
+    return rest not in FREE if api else path.rstrip("/").endswith("/metrics")
+
+
+def _has_login(scope: Scope) -> bool:
+    app, cookies = scope["app"], Request(scope).cookies
+    names = (f"access-token-{app.cookie_id}", cookie_name(app))
+    return any(cookies.get(name) in app.tokens for name in names)
+
+
+def _refusal(path: str) -> PlainTextResponse:
+    program = any(part in path for part in PROGRAMS)
+    asking = {"WWW-Authenticate": 'Basic realm="Qwen2-Audio"'} if program else {}
+    return PlainTextResponse("for accounts only\n", 401, asking)

@@ -1,0 +1,107 @@
+"""The app under requests whose clips come slowly, and whose model does not come at all."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client
+
+from tests.openai_server import Server, saying, talking
+from tests.serving import Served
+from tests.serving import serving as app_serving
+from tests.test_hosting import asked, number
+from tests.web import serving
+
+MANY = 40  # requests of one page, which may have eight
+PATIENCE = 40  # seconds of a loaded machine, within those that a download may take
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+def about(url: str) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": [{"type": "audio", "audio_url": url}]}]
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Server]:
+    with talking(saying("I hear it.")) as model:
+        yield model
+
+
+@pytest.fixture
+def app(tmp_path: Path, model: Server) -> Iterator[Served]:
+    flags = ["--engine", "openai", "--base-url", model.url, "--allow-private-urls"]
+    with app_serving(tmp_path / "log", *flags, "--grace-seconds", "8") as app:
+        yield app
+
+
+def numbers(app: Served) -> str:
+    return asked(f"{app.url}/metrics")[1]
+
+
+def until(app: Served, name: str, value: float) -> float:
+    """The seconds until one of the app's numbers is `value`."""
+    start = time.monotonic()
+    while f"{name} {value:.1f}" not in numbers(app):
+        assert time.monotonic() - start < PATIENCE, numbers(app)
+        time.sleep(0.1)
+    return time.monotonic() - start
+
+
+def join(app: Served, conversation: list[dict[str, Any]], times: int) -> None:
+    """Asks /generate so often, all as one page, without waiting for a reply."""
+    config = httpx.get(f"{app.url}/config").json()
+    (place,) = (one["id"] for one in config["dependencies"] if one["api_name"] == "generate")
+    body = {"data": [conversation, 8, *5 * [None]], "fn_index": place, "session_hash": "crowd"}
+    with httpx.Client(timeout=60) as page:
+        for _ in range(times):
+            page.post(f"{app.url}/gradio_api/queue/join", json=body).raise_for_status()
+
+
+def test_many_slow_downloads_of_one_page_hold_up_nobody(app: Served, web: str):
+    join(app, about(f"{web}/dripping.wav"), MANY)
+    until(app, 'demo_requests_total{outcome="yours"}', MANY - 8)
+    assert number(numbers(app), "demo_waiting") == 8
+    assert number(numbers(app), "demo_running") == 0
+    start = time.monotonic()
+    other = Client(app.url, verbose=False)
+    for conversation in (HELLO, about(f"{web}/tone.wav")):
+        assert other.predict(conversation, api_name="/generate") == "I hear it."
+    assert time.monotonic() - start < PATIENCE / 2
+
+
+def test_a_stopped_request_leaves_its_download(app: Served, web: str):
+    job = Client(app.url, verbose=False).submit(about(f"{web}/dripping.wav"), api_name="/generate")
+    until(app, "demo_waiting", 1)
+    while not (job.communicator and job.communicator.event_id):  # else the client cancels nothing
+        time.sleep(0.05)
+    job.cancel()
+    assert until(app, "demo_waiting", 0) < 5
+
+
+def test_a_reply_whose_clip_is_still_coming_is_finished_when_the_app_is_asked_to_end(
+    app: Served, web: str
+):
+    job = Client(app.url, verbose=False).submit(about(f"{web}/slow.wav"), api_name="/generate")
+    until(app, "demo_waiting", 1)
+    app.process.terminate()
+    assert job.result(timeout=20) == "I hear it."
+    assert app.process.wait(20) == 0
+
+
+def test_a_request_that_waits_for_a_server_that_is_not_there_can_be_cancelled(tmp_path: Path):
+    flags = ["--engine", "openai", "--base-url", "http://127.0.0.1:9/v1"]
+    with app_serving(tmp_path / "log", *flags, ready=False) as app:
+        job = Client(app.url, verbose=False).submit(HELLO, api_name="/generate")
+        while not job.outputs():
+            time.sleep(0.1)
+        job.cancel()
+        until(app, 'demo_requests_total{outcome="stopped"}', 1)

@@ -1,0 +1,64 @@
+"""Whose uploads are whose: a clip's path is its key, which nobody is told but its sender."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from demo.uploads import CLIP_FOLDER
+from tests.openai_server import talking
+from tests.serving import Served, serving
+from tests.sounds import wav
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """An app with accounts, whose model nobody asks."""
+    with talking() as model:
+        flags = ["--engine", "openai", "--base-url", model.url, "--auth", "me:secret"]
+        with serving(tmp_path_factory.mktemp("uploads") / "log", *flags) as served:
+            yield served
+
+
+@pytest.fixture
+def member(app: Served) -> Iterator[httpx.Client]:
+    """Somebody who has logged in."""
+    with httpx.Client(base_url=app.url) as client:
+        login = {"username": "me", "password": "secret"}
+        client.post("/login", data=login).raise_for_status()
+        yield client
+
+
+def uploaded(client: httpx.Client, name: str = "mine.wav") -> httpx.Response:
+    return client.post("/gradio_api/upload", files={"files": (name, wav())})
+
+
+def test_who_knows_a_clips_path_has_it_and_nobody_finds_the_path(member: httpx.Client):
+    clip = Path(uploaded(member).json()[0])
+    assert CLIP_FOLDER.fullmatch(clip.parent.name)
+    assert member.get(f"/gradio_api/file={clip}").content == wav()
+    uploads = clip.parents[1]
+    folders = [f"{uploads}{end}" for end in ("", "/", "/.", "/*", "/..", f"/{'0' * 64}/mine.wav")]
+    for guess in [*folders, f"{clip.parent}", f"{clip.parent}/", f"{clip.parent}/*"]:
+        answer = member.get(f"/gradio_api/file={guess}")
+        assert answer.status_code >= 400, guess
+        assert clip.parent.name in guess or clip.parent.name not in answer.text
+        assert "mine.wav" in guess or "mine.wav" not in answer.text
+
+
+def test_a_clip_is_for_accounts_only_where_there_are_accounts(app: Served, member: httpx.Client):
+    clip = uploaded(member).json()[0]
+    for route in ("gradio_api/file=", "file=", "gradio_api/file/"):
+        answer = httpx.get(f"{app.url}/{route}{clip}")
+        assert answer.status_code in (401, 404), route
+        assert answer.content != wav()
+    with httpx.Client(base_url=app.url) as stranger:
+        assert uploaded(stranger).status_code == 401
+
+
+def test_an_upload_without_a_name_is_refused_in_a_sentence(app: Served, member: httpx.Client):
+    answer = uploaded(member, name="")
+    assert answer.status_code == 400
+    assert "has no name" in answer.text
+    assert "Traceback" not in app.log
