@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import gradio as gr
@@ -170,9 +171,41 @@ def test_a_request_that_gradio_cannot_place_is_a_sentence_too(app: Served):
     assert all("Error in " in line and SECRET not in line for line in lines)
 
 
-def test_an_error_of_our_own_is_told_by_its_kind_and_place(caplog: pytest.LogCaptureFixture):
-    kit = Kit(Loading.of(Parrot()), Ear(), Settings(), Message({"n": ("Preview.", "预览。")}, "n"))
+@pytest.fixture
+def kit() -> Kit:
+    return Kit(Loading.of(Parrot()), Ear(), Settings(), Message({"n": ("Preview.", "预览。")}, "n"))
 
+
+def test_a_handler_that_is_cancelled_before_its_first_output_is_closed(kit: Kit):
+    begun, go_on, closed = Event(), Event(), Event()
+
+    def slow() -> Iterator[str]:
+        try:
+            begun.set()
+            go_on.wait(10)
+            yield "first"
+            yield "second"
+        finally:
+            closed.set()
+
+    async def call() -> bool:
+        with Page(kit) as page:
+            api(slow, api_name="slow")
+        (fn,) = page.fns.values()
+        handler = asyncio.create_task(page.process_api(block_fn=fn, inputs=[]))
+        await asyncio.to_thread(begun.wait, 10)
+        handler.cancel()
+        with pytest.raises(asyncio.CancelledError) as kept:  # and, as Gradio does, what it holds
+            await handler
+        go_on.set()
+        return await asyncio.to_thread(closed.wait, 5) and kept.type is asyncio.CancelledError
+
+    assert asyncio.run(call())
+
+
+def test_an_error_of_our_own_is_told_by_its_kind_and_place(
+    caplog: pytest.LogCaptureFixture, kit: Kit
+):
     def broken(words: str) -> str:
         raise KeyError(words)
 

@@ -1,11 +1,13 @@
 """Where Gradio hands over what came in: nothing is fetched or built, and errors are sentences.
 
 Gradio on its own fetches whatever address a file object names, builds whatever component a chat
-message names, and answers what it cannot read with an empty error, the sender's words and paths
-in the log.
+message names, answers what it cannot read with an empty error, the sender's words and paths in
+the log, and forgets to end a handler that is cancelled before its first output.
 """
 
+import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -29,6 +31,7 @@ class Page(gr.Blocks):
     def __init__(self, kit: Kit, **options: Any) -> None:
         super().__init__(**options)
         self._kit = kit
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *rest: Any, **more: Any
@@ -65,6 +68,24 @@ class Page(gr.Blocks):
             told = error if isinstance(error, UserError) else PageError("failed")
             text = numbered(told.say(language), error, language)
             raise gr.Error(text, print_exception=False) from error
+
+    async def call_function(self, *args: Any, **how: Any) -> dict[str, Any]:
+        """One step of a handler; where it is cancelled in mid-step, the handler ends after it."""
+        step = asyncio.ensure_future(super().call_function(*args, **how))
+        try:
+            return await asyncio.shield(step)
+        except asyncio.CancelledError:
+            ending = asyncio.create_task(_end_after(step))
+            self._ending.add(ending)  # the loop alone does not keep a task
+            ending.add_done_callback(self._ending.discard)
+            raise
+
+
+async def _end_after(step: asyncio.Future[dict[str, Any]]) -> None:
+    """Closes the handler that a step is of, which no thread runs any more once that is over."""
+    with suppress(Exception):  # the step's own, which nobody waits for
+        if handler := (await step)["iterator"]:
+            await handler.aclose()
 
 
 def _is_address(value: Any) -> bool:
