@@ -78,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(str(error))
     finally:
         loading.close()
+        for files in page.temp_file_sets:  # which Gradio would delete: another process, or the
+            files.clear()  # next, has conversations about them
         page.close(verbose=False)
         sandbox.close()
         sweepers.close()

@@ -62,3 +62,13 @@ def test_an_upload_without_a_name_is_refused_in_a_sentence(app: Served, member: 
     assert answer.status_code == 400
     assert "has no name" in answer.text
     assert "Traceback" not in app.log
+
+
+def test_clips_outlive_the_process_as_another_may_have_the_same(tmp_path: Path):
+    with talking() as model:
+        flags = ["--engine", "openai", "--base-url", model.url]
+        with serving(tmp_path / "log", *flags) as app, httpx.Client(base_url=app.url) as client:
+            clip = Path(uploaded(client).json()[0])
+            app.process.terminate()
+            assert app.process.wait(20) == 0
+    assert clip.exists()
