@@ -103,7 +103,7 @@ def tones(tmp_path: Path) -> Path:
     """A folder of many clips, and what is no clip."""
     folder = tmp_path / "tones"
     folder.mkdir()
-    for number in range(40):
+    for number in range(24):
         (folder / f"{number:02}.wav").write_bytes(wav(tone(4.0, hz=200 + 30 * number)))
     (folder / "notes.txt").write_text("none")
     return folder
@@ -117,7 +117,7 @@ def test_a_dropped_folder_is_its_sounds(batcher: Batcher, tones: Path):
     for kind in ("dragEnter", "dragOver", "drop"):
         at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
         devtools.send("Input.dispatchDragEvent", {"type": kind, "data": data, **at})
-    expect(batcher.page.locator("#batch-files .file")).to_have_count(40)
+    expect(batcher.page.locator("#batch-files .file")).to_have_count(24)
 
 
 def test_more_files_join_those_that_are_there(batcher: Batcher):
@@ -129,14 +129,14 @@ def test_more_files_join_those_that_are_there(batcher: Batcher):
 def test_stop_keeps_what_is_done_and_go_on_does_the_rest(batcher: Batcher, tones: Path):
     page = batcher.page
     page.locator(".batch-small input[webkitdirectory]").set_input_files(tones)
-    expect(page.locator("#batch-files .file")).to_have_count(40)
+    expect(page.locator("#batch-files .file")).to_have_count(24)
     batcher.start()
-    expect(page.locator(".batch-table td.quiet")).not_to_have_count(40)
+    expect(page.locator(".batch-table td.quiet")).not_to_have_count(24)
     page.locator("#batch-stop").click()
     expect(page.locator("#batch-go-on")).to_be_visible()
     expect(page.locator(".batch-progress")).to_contain_text("stopped")
     kept = batcher.replies()
-    assert 0 < len(kept) < 40
+    assert 0 < len(kept) < 24
     page.wait_for_timeout(1000)
     assert batcher.replies() == kept
     expect(page.locator("#batch-jsonl")).to_be_visible()
@@ -144,8 +144,8 @@ def test_stop_keeps_what_is_done_and_go_on_does_the_rest(batcher: Batcher, tones
     left = re.compile("about .* left")
     expect(page.locator(".batch-progress")).to_contain_text(left)
     batcher.until_all()
-    expect(page.locator(".batch-progress")).to_contain_text("40 of 40 done")
-    assert len(batcher.replies()) == 40
+    expect(page.locator(".batch-progress")).to_contain_text("24 of 24 done")
+    assert len(batcher.replies()) == 24
     expect(page.locator("#batch-go-on")).to_have_count(0)
 
 
