@@ -1,5 +1,6 @@
 """What lies at a URL is heard within limits, and nothing behind the host's own walls is touched."""
 
+import ipaddress
 import socket
 import time
 
@@ -47,6 +48,36 @@ def test_a_redirect_into_a_private_network_is_refused(server, only_second_loopba
     with serving("127.0.0.2") as public, pytest.raises(AudioError) as caught:
         Ear().hear(f"{public}/moved?{server}/tone.wav")
     assert caught.value.key == "url_private"
+
+
+def test_what_comes_with_a_redirect_is_not_read(server):
+    assert Ear(OPEN).hear(f"{server}/heavy?{server}/tone.wav").seconds == 2
+
+
+@pytest.mark.parametrize(("address", "public"), [
+    ("8.8.8.8", True),
+    ("2606:4700:4700::1111", True),
+    ("64:ff9b::808:808", True),
+    ("::ffff:8.8.8.8", True),
+    ("10.0.0.1", False),
+    ("169.254.169.254", False),
+    ("192.0.0.192", False),
+    ("168.63.129.16", False),
+    ("::1", False),
+    ("::127.0.0.1", False),
+    ("::ffff:0:7f00:1", False),
+    ("::ffff:10.0.0.1", False),
+    ("64:ff9b::a9fe:a9fe", False),
+    ("64:ff9b:1::a9fe:a9fe", False),
+    ("fc00::1", False),
+    ("fe80::1", False),
+    ("fec0::1", False),
+    ("3fff::1", False),
+    ("5f00::1", False),
+    ("ff02::1", False),
+])  # fmt: skip
+def test_only_the_open_internet_is_public(address: str, public: bool):
+    assert guard.is_public(ipaddress.ip_address(address)) is public
 
 
 def answers(monkeypatch, *addresses: str) -> list[str]:

@@ -45,6 +45,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", query)
         self.end_headers()
 
+    def get_heavy(self, query: str) -> None:
+        """Moved, with a body that has no end and unpacks to a thousand times its size."""
+        self.send_response(302)
+        self.send_header("Location", query)
+        self.send_header("Content-Encoding", "deflate")
+        self.end_headers()
+        packer = zlib.compressobj()
+        while True:
+            self.wfile.write(packer.compress(CHUNK) + packer.flush(zlib.Z_SYNC_FLUSH))
+
     def get_circle(self, query: str) -> None:
         self.get_moved("/circle")
 

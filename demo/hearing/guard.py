@@ -20,6 +20,17 @@ import httpx
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 STEP_SECONDS = 0.5  # of waiting for what a server sends; between two of them a stop is seen
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+UNICAST = ipaddress.ip_network("2000::/3")  # all that IANA gives out to the open internet
+NOT_FOR_ALL = [
+    ipaddress.ip_network(net)
+    for net in (
+        "192.0.0.0/24",  # protocols' own, and one cloud's metadata
+        "192.88.99.0/24",  # relays that are no more
+        "168.63.129.16/32",  # a cloud's service to its machines
+        "3fff::/20",  # documentation, newer than Python's list
+    )
+]
+REDIRECTS = range(300, 400)
 
 
 class Private(httpcore.NetworkError):
@@ -72,6 +83,10 @@ class Transport(httpx.BaseTransport):
                 extensions=request.extensions,
             )
         )
+        if answer.status in REDIRECTS:  # httpx would read, and unpack, all of its body
+            answer.stream.close()  # pyright: ignore[reportAttributeAccessIssue]
+            where = [pair for pair in answer.headers if pair[0].lower() == b"location"]
+            return httpx.Response(answer.status, headers=where)
         body = _Body(answer.stream)
         return httpx.Response(answer.status, headers=answer.headers, stream=body)
 
@@ -174,6 +189,8 @@ def is_public(address: Address) -> bool:
         inner = address.ipv4_mapped or address.sixtofour
         if inner:
             return is_public(inner)
-        if address.teredo:
+        if address.teredo or address not in UNICAST:
             return False
+    if any(address in net for net in NOT_FOR_ALL):
+        return False
     return address.is_global and not address.is_multicast
