@@ -26,7 +26,7 @@ from demo.addresses import is_data_url, is_url
 from demo.hearing.decode import MIN_SECONDS, Sound
 from demo.hearing.fetch import fetch, name_of_url
 from demo.hearing.rules import MEGABYTE, SENTENCES, UNNAMED, AudioError, Limits, clock, shown_name
-from demo.hearing.sandbox import Decode, Sandbox, decode_source
+from demo.hearing.sandbox import Sandbox, decode_source
 from demo.hearing.windows import SAMPLE_RATE, WINDOW_SECONDS, split
 from demo.messages import Message
 
@@ -86,16 +86,20 @@ class Ear:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self._decode: Decode = sandbox.decode if sandbox else decode_source
+        self._sandbox = sandbox
         self._cache = _Cache(int(cache_mb * MEGABYTE))
 
     def hear(
-        self, source: str | Path | bytes, name: str | None = None, stop: Event | None = None
+        self,
+        source: str | Path | bytes,
+        name: str | None = None,
+        stop: Event | None = None,
+        user: str = "",
     ) -> Clip:
         """The clip at a path, an http(s) or data: URL, or in bytes.
 
-        `name` is what the person calls it, where the source does not say. A download ends early,
-        with any error, once `stop` is set.
+        `name` is what the person calls it, where the source does not say. Once `stop` is set it
+        ends early, with any error; users take turns where files are decoded elsewhere.
 
         Raises:
             AudioError: with a sentence for the person who sent it.
@@ -105,13 +109,18 @@ class Ear:
             content = _digest(file)
             heard = self._cache.get(content)
             if heard is None:
-                sound = self._decode(_whole(source, file), shown, self.limits)
+                sound = self._decoded(_whole(source, file), shown, user, stop)
                 sound.samples.setflags(write=False)
                 heard = _Heard(sound, blake2b(sound.samples.data, digest_size=16).hexdigest())
                 self._cache.put(content, heard)
         notes = heard.sound.notes
         warnings = tuple(Message(SENTENCES, n.key, name=shown, **n.values) for n in notes)
         return Clip(heard.sound.samples, shown, heard.key, warnings)
+
+    def _decoded(self, source: Path | bytes, name: str, user: str, stop: Event | None) -> Sound:
+        if self._sandbox:
+            return self._sandbox.decode(source, name, self.limits, user, stop)
+        return decode_source(source, name, self.limits)
 
 
 @dataclass(frozen=True)
@@ -234,6 +243,7 @@ def _from_data_url(url: str, name: str, limits: Limits) -> bytes:
     if not comma:
         raise AudioError("bad_data_url")
     if not head.endswith(";base64"):
+        _refuse_size(len(body), name, limits)
         return unquote_to_bytes(body)
     _refuse_size(len(body) * 3 // 4, name, limits)
     try:

@@ -70,8 +70,11 @@ class Hands:
 
     def _start(self, job: _Job) -> None:
         self._busy[job.user] += 1
-        # A daemon, as a download must not keep the process from its end.
-        Thread(target=self._do, args=(job,), name="hands", daemon=True).start()
+        try:  # a daemon, as a download must not keep the process from its end
+            Thread(target=self._do, args=(job,), name="hands", daemon=True).start()
+        except RuntimeError as error:  # the system gives no more threads
+            self._busy[job.user] -= 1
+            job.future.set_exception(error)
 
     def _do(self, job: _Job) -> None:
         try:

@@ -57,6 +57,19 @@ def test_the_one_that_is_answered_takes_nobodys_place_in_line():
 # Hands.
 
 
+def test_a_thread_that_cannot_be_had_is_told_and_does_not_count(monkeypatch: pytest.MonkeyPatch):
+    def full(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    hands = Hands(threads=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", full)
+        with hands.doing(lambda stop: 1, "a") as first, pytest.raises(RuntimeError, match="start"):
+            first.result(timeout=SAFE_SECONDS)
+    with hands.doing(lambda stop: 2, "b") as second:
+        assert second.result(timeout=SAFE_SECONDS) == 2
+
+
 def until_stopped(stop: Event) -> str:
     assert stop.wait(SAFE_SECONDS)
     return "stopped"

@@ -4,8 +4,10 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Event, Timer
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from demo.audio import AudioError, Ear, Limits
 from demo.hearing.decode import Sound
 from demo.hearing.sandbox import Sandbox, SandboxError, Source, decode_source
 from tests.fuzz import outcomes
-from tests.sounds import wav
+from tests.sounds import tone, wav
 
 LIMITS = Limits()
 
@@ -26,6 +28,9 @@ def treacherous(source: Source, name: str, limits: Limits) -> Sound:
             os.kill(os.getpid(), signal.SIGSEGV)
         case b"hang":
             time.sleep(60)
+        case b"slow":
+            time.sleep(1.5)
+            source = wav()
         case b"eat":
             np.ones(10**10)
     return decode_source(source, name, limits)
@@ -84,6 +89,58 @@ def test_many_threads_share_a_few_processes():
         sounds = list(pool.map(lambda file: sandbox.decode(file, "a.wav", LIMITS), files))
     assert [len(one.samples) for one in sounds] == [len(_here(file).samples) for file in files]
     sandbox.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[Sandbox]:
+    """Two processes, both of them started."""
+    sandbox = Sandbox(treacherous, workers=2)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda user: sandbox.decode(b"slow", "a.wav", LIMITS, user), "ab"))
+    yield sandbox
+    sandbox.close()
+
+
+def test_one_user_leaves_a_process_for_the_others(pair: Sandbox):
+    stop = Event()
+    with ThreadPoolExecutor(4) as pool:
+        hung = [pool.submit(pair.decode, b"hang", "a.wav", LIMITS, "a", stop) for _ in range(4)]
+        assert len(pair.decode(wav(), "b.wav", LIMITS, "b").samples) > 1000
+        stop.set()
+    assert all(isinstance(one.exception(), CancelledError) for one in hung)
+
+
+def test_what_is_stopped_gives_its_process_back(pair: Sandbox):
+    stop = Event()
+    for user in "ab":
+        Timer(0.5, stop.set).start()
+        with pytest.raises(CancelledError):
+            pair.decode(b"hang", "a.wav", LIMITS, user, stop)
+    assert len(pair.decode(wav(), "b.wav", LIMITS).samples) > 1000
+
+
+def test_closing_waits_for_no_file(pair: Sandbox):
+    with ThreadPoolExecutor(1) as pool:
+        hung = pool.submit(pair.decode, b"hang", "a.wav", LIMITS)
+        time.sleep(0.5)
+        start = time.monotonic()
+        pair.close()
+        assert isinstance(hung.exception(), SandboxError)
+    assert time.monotonic() - start < 10
+    with pytest.raises(CancelledError):
+        pair.decode(b"hang", "a.wav", LIMITS)
+
+
+def test_an_answer_that_could_not_be_read_is_nobody_elses(
+    pair: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "recv", lambda pipe: np.ones(10**16))  # has no memory for it
+        with pytest.raises(MemoryError):
+            pair.decode(wav(), "mine.wav", LIMITS)
+    other = wav(tone(0.3))
+    for _ in range(2):
+        assert len(pair.decode(other, "other.wav", LIMITS).samples) == len(_here(other).samples)
 
 
 def _here(file: bytes) -> Sound:

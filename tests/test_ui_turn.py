@@ -3,13 +3,17 @@
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from demo.audio import Ear
+import pytest
+
+from demo.audio import AudioError, Ear, Limits
 from demo.engine import Options
 from demo.loading import Loading
 from demo.ui import history as past
 from demo.ui.turn import WORDLESS_SECONDS, Desk, Reply, paced, reply, until_ready
+from tests.sounds import tone, wav
 from tests.ui_parts import Parrot
 
 
@@ -78,3 +82,12 @@ def test_a_note_that_there_is_no_word_yet_gives_way_to_a_word_that_comes_soon():
         yield Reply("first", ())
 
     assert [(one.text, one.ahead) for one in paced(late())][:2] == [("", 1), ("first", 0)]
+
+
+def test_clips_beyond_any_context_are_not_all_taken_into_memory(tmp_path: Path):
+    history = past.user_turn("", [str(tmp_path / f"{number}.wav") for number in range(7)])
+    for number in range(7):
+        (tmp_path / f"{number}.wav").write_bytes(wav(tone(3)))
+    desk = Desk(Loading.of(Parrot()), Ear(Limits(max_minutes=0.1)))
+    with pytest.raises(AudioError, match=r"longer than 0\.3 minutes together"):
+        list(reply(history, None, Options(), desk))

@@ -19,6 +19,7 @@ from demo.batch.rows import Row, asked, joined
 from demo.batch.rules import BatchError
 from demo.engine import Answer, BatchEngine, Engine, Item, Options
 from demo.messages import UserError
+from demo.watching import place_of
 
 SHELF_WINDOWS = 64  # of at most 30 s: 123 MB of sound
 HEARERS = 4  # threads that decode clips while the model works
@@ -70,7 +71,7 @@ def work(
         EngineError: the engine takes nothing at all.
     """
     shelf: list[Heard] = []
-    with closing(hearing(rows, ear)) as coming:
+    with closing(hearing(rows, ear, manner.user)) as coming:
         for one in coming:
             if not isinstance(one, Heard):
                 yield one
@@ -82,10 +83,10 @@ def work(
     yield from answering(shelf, manner, engine)
 
 
-def hearing(rows: Mapping[int, Row], ear: Ear) -> Generator[Heard | Done | None]:
+def hearing(rows: Mapping[int, Row], ear: Ear, user: str = "") -> Generator[Heard | Done | None]:
     """The rows in their order, as their clips are heard, a few ahead; None while one is awaited.
 
-    Closing it ends the downloads that are on their way.
+    Closing it ends what is being fetched or decoded.
     """
     left, stop = deque(rows.items()), Event()
     coming: deque[Future[Heard | Done]] = deque()
@@ -93,7 +94,7 @@ def hearing(rows: Mapping[int, Row], ear: Ear) -> Generator[Heard | Done | None]
     try:
         while left or coming:
             while left and len(coming) < AHEAD:
-                coming.append(pool.submit(hear, *left.popleft(), ear, stop))
+                coming.append(pool.submit(hear, *left.popleft(), ear, stop, user))
             done = wait([coming[0]], POLL_SECONDS).done
             yield coming.popleft().result() if done else None
     finally:
@@ -101,18 +102,18 @@ def hearing(rows: Mapping[int, Row], ear: Ear) -> Generator[Heard | Done | None]
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def hear(place: int, row: Row, ear: Ear, stop: Event) -> Heard | Done:
+def hear(place: int, row: Row, ear: Ear, stop: Event, user: str = "") -> Heard | Done:
     """The row's clip; whatever is wrong with it is this row's error and no other's."""
     try:
         if row.problem:
             raise row.problem
-        clip = ear.hear(row.audio, row.name, stop)
+        clip = ear.hear(row.audio, row.name, stop, user)
         return Heard(place, row, clip, clip.windows())
     except UserError as error:
         return Done(place, row, error=error)
     except Exception as error:  # at the edge of a row
         if not stop.is_set():  # else nobody waits for it
-            log.exception("a clip could not be heard")
+            log.error("a clip could not be heard: %s", place_of(error))
         return Done(place, row, error=BatchError("failed", error=type(error).__name__))
 
 

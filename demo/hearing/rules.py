@@ -24,6 +24,11 @@ SENTENCES: Sentences = {
         "{name} is not there any more. Please choose or record it again.",
         "{name} 已经不在了，请重新选择或重新录音。",
     ),
+    "too_long_together": (
+        "The clips of this conversation are longer than {limit:g} minutes together. "
+        "Please send fewer of them, or shorter ones.",
+        "本次对话的音频合计超过 {limit:g} 分钟。请减少音频数量或缩短时长。",
+    ),
     "not_a_file": (
         "{name} is not a file. Please choose a sound file.",
         "{name} 不是文件，请选择一个音频文件。",

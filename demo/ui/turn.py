@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from demo.audio import Clip, Ear
+from demo.audio import AudioError, Clip, Ear
 from demo.conversation import from_history, with_windows
 from demo.engine import Conversation, Engine, Options, Waiting
 from demo.hands import Hands
@@ -30,6 +30,7 @@ UPDATES_PER_SECOND = 25  # more is work for the browser that no eye sees
 WORDLESS_SECONDS = 0.1  # a word that comes sooner is not held up by a note that none is there
 POLL_SECONDS = 0.25
 HEARING_SECONDS = 0.05  # between two looks whether the clips are heard; there it can be closed
+LONGEST_CLIPS = 3  # in one conversation: far more than a model's context takes
 
 Heard = tuple[Conversation, list[np.ndarray], list[Clip]]
 
@@ -68,7 +69,7 @@ def ahead(history: History, system: str | None, engine: Engine, ear: Ear, stop: 
         UserError: a clip cannot be heard.
     """
     conversation = from_history(answered_only(history), system)
-    heard, windows, _ = _hear(conversation, ear, stop)
+    heard, windows, _ = _hear(conversation, ear, "", stop)
     engine.prepare(heard, windows)
 
 
@@ -100,17 +101,24 @@ def answer(conversation: Conversation, options: Options, desk: Desk) -> Generato
 
 def _heard(conversation: Conversation, desk: Desk) -> Generator[Reply, None, Heard]:
     """What is heard in a conversation, off this thread, which one user could keep from others."""
-    with desk.hands.doing(partial(_hear, conversation, desk.ear), desk.user) as hearing:
+    with desk.hands.doing(partial(_hear, conversation, desk.ear, desk.user), desk.user) as hearing:
         while not wait([hearing], HEARING_SECONDS).done:
             yield Reply("", ())
         return hearing.result()
 
 
-def _hear(conversation: Conversation, ear: Ear, stop: Event) -> Heard:
+def _hear(conversation: Conversation, ear: Ear, user: str, stop: Event) -> Heard:
+    limit, heard = ear.limits.max_minutes * LONGEST_CLIPS, 0.0
+
     def hear(url: str) -> Clip:
+        nonlocal heard
         if stop.is_set():
             raise CancelledError
-        return ear.hear(url, stop=stop)
+        clip = ear.hear(url, stop=stop, user=user)
+        heard += clip.seconds / 60
+        if heard > limit:  # before it is all in memory
+            raise AudioError("too_long_together", limit=limit)
+        return clip
 
     return with_windows(conversation, hear)
 
