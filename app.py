@@ -78,8 +78,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(str(error))
     finally:
         loading.close()
-        for files in page.temp_file_sets:  # which Gradio would delete: another process, or the
-            files.clear()  # next, has conversations about them
         page.close(verbose=False)
         sandbox.close()
         sweepers.close()
@@ -105,6 +103,7 @@ def _own(settings: Settings, loading: "Loading", watch: "Watch", ending: Event) 
     """What is ours in Gradio's app: more pages, and what every request passes through."""
     from starlette.middleware import Middleware
 
+    from demo.bodies import Bodies
     from demo.faults import Faults
     from demo.gate import Gate
     from demo.health import routes
@@ -112,7 +111,8 @@ def _own(settings: Settings, loading: "Loading", watch: "Watch", ending: Event) 
 
     gate = [Middleware(Gate, accounts=settings.auth)] if settings.auth else []
     edges = [Middleware(edge, language=settings.language) for edge in (Faults, Uploads)]
-    return {"routes": routes(loading, watch, ending), "middleware": [*gate, *edges]}
+    bodies = Middleware(Bodies, clip_mb=settings.max_file_mb, language=settings.language)
+    return {"routes": routes(loading, watch, ending), "middleware": [*gate, *edges, bodies]}
 
 
 def _sweep(page: "Blocks", ending: ExitStack) -> None:

@@ -1,8 +1,9 @@
 """The folder in which uploads lie: seen to take files at the start, kept from filling up.
 
 A disk that is full is told as a sentence instead of an error of the server's own. What is left of
-uploads that broke off, and the clips of a process that was killed, are forgotten by Gradio: they
-are deleted here once they are old. This module knows no page and no sound.
+uploads that broke off, and clips, are deleted here once they are old; not when the app ends, as
+Gradio would: another process, or the next, has conversations about them. This module knows no page
+and no sound.
 """
 
 import errno
@@ -60,7 +61,19 @@ def take_own_folder() -> None:
     """Lets Gradio keep uploads apart from other programs', as what is old there is deleted."""
     owner = os.getuid() if hasattr(os, "getuid") else "own"
     folder = Path(tempfile.gettempdir()) / f"qwen2-audio-{owner}"
-    os.environ.setdefault("GRADIO_TEMP_DIR", str(folder))
+    if os.environ.setdefault("GRADIO_TEMP_DIR", str(folder)) == str(folder):
+        _close_to_others(folder)
+
+
+def _close_to_others(folder: Path) -> None:
+    """Makes it, if need be, for this user only: in it lie people's voices."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.is_symlink() or (hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()):
+            raise FolderError("folder", folder=folder, reason="another user's")
+        folder.chmod(0o700)
+    except OSError as error:
+        raise FolderError("folder", folder=folder, reason=error.strerror) from None
 
 
 def require_writable(folder: Path) -> None:

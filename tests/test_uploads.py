@@ -1,12 +1,14 @@
 """Whose uploads are whose: a clip's path is its key, which nobody is told but its sender."""
 
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from demo.uploads import CLIP_FOLDER
+from demo.uploads import CLIP_FOLDER, FolderError, take_own_folder
 from tests.openai_server import talking
 from tests.serving import Served, serving
 from tests.sounds import wav
@@ -72,3 +74,27 @@ def test_clips_outlive_the_process_as_another_may_have_the_same(tmp_path: Path):
             app.process.terminate()
             assert app.process.wait(20) == 0
     assert clip.exists()
+
+
+def test_the_folder_of_voices_is_closed_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # what is set below is undone with it
+    monkeypatch.delenv("GRADIO_TEMP_DIR")
+    take_own_folder()
+    (folder,) = tmp_path.iterdir()
+    assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    monkeypatch.delenv("GRADIO_TEMP_DIR")
+    with pytest.raises(FolderError, match="another user's"):
+        take_own_folder()
+
+
+def test_a_request_larger_than_a_clip_is_refused_before_it_is_read(app: Served):
+    with httpx.Client(base_url=app.url, auth=("me", "secret")) as client:
+        body = (b"x" * 10**6 for _ in range(400))
+        answer = client.post("/gradio_api/call/generate", content=body)
+        assert answer.status_code == 413
+        assert "larger than 137 MB" in answer.text
+        assert client.get("/healthz").text == "ok\n"

@@ -148,6 +148,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "i18n": i18n(settings),
         "favicon_path": FAVICON,
         "footer_links": ["api"],
+        "enable_monitoring": False,  # /metrics is; Gradio's would print a secret at every visit
         "run_history": False,  # the page keeps its own conversations
         "ssr_mode": False,
         "allowed_paths": [str(CLIPS)],

@@ -20,10 +20,7 @@ from demo.ui.panel import build_panel, tell_memory
 from demo.ui.parts import kept_state
 from demo.ui.strings import label
 from demo.ui.voice import build_voice
-from demo.uploads import CLIPS_KEPT_SECONDS
 from demo.watching import Watch
-
-CLEAN_EVERY_SECONDS = 3600
 
 
 def build_page(
@@ -36,7 +33,6 @@ def build_page(
         title="Qwen2-Audio",
         analytics_enabled=False,
         fill_width=True,
-        delete_cache=(CLEAN_EVERY_SECONDS, CLIPS_KEPT_SECONDS),
     ) as blocks:
         state, timer = build_header(kit)
         # Outside the tabs, which come into the page only when they are opened.
