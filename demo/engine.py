@@ -110,6 +110,7 @@ class Load:
     tokens_fed: int = 0
     clips_kept: int = 0  # windows
     clips_heard: int = 0
+    up: bool = True  # whether any of its servers answers, where it has some
 
 
 class Engine(Protocol):

@@ -24,6 +24,8 @@ def routes(loading: Loading, watch: Watch, ending: Event) -> list[Route]:
 
     def readyz(request: Request) -> Response:
         phase = "ending" if ending.is_set() else loading.status().phase
+        if phase == "ready" and not loading.wait(0).load().up:
+            phase = "unreachable"
         return PlainTextResponse(f"{phase}\n", 200 if phase == "ready" else 503)
 
     def metrics(request: Request) -> Response:

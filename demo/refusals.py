@@ -9,6 +9,7 @@ import torch
 
 from demo.engine import NOTHING, EngineError, minutes_of
 from demo.messages import Sentences
+from demo.watching import place_of
 
 SENTENCES: Sentences = {
     "nothing": NOTHING,
@@ -50,5 +51,5 @@ def explained(error: Exception, device: str, tokens: int) -> LocalError:
     """What failed in a conversation of so many tokens, in a sentence and without its traceback."""
     if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
         return LocalError("out_of_memory", device=device, tokens=tokens)
-    log.error("A reply failed", exc_info=error)
+    log.error("a reply failed: %s", place_of(error))
     return LocalError("failed", error=f"{type(error).__name__}: {error}")

@@ -82,7 +82,7 @@ class RemoteEngine:
         """Nothing is held on this machine."""
 
     def load(self) -> Load:
-        return Load(0, self._places.total)
+        return Load(0, self._places.total, up=any(server.up for server in self._servers.all))
 
     def close(self) -> None:
         """Ends every request."""

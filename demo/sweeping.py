@@ -18,6 +18,7 @@ EVERY_SECONDS = 60.0
 FORGET_EVERY_SECONDS = 10.0
 COPY_SECONDS = 5.0
 LEFT_SECONDS = 600.0
+UNUSED_SECONDS = 24 * 3600.0  # some programs never say that they leave
 M_ARENA_MAX = -8  # glibc's number for how many there may be
 ARENAS = 2
 
@@ -65,15 +66,17 @@ def forget_left(
 
 
 def left_for(sessions: Any, seconds: float) -> dict[str, Any]:
-    """The sessions whose page was left and that were not used for so long, by name.
+    """The sessions whose page was left and that were not used for so long, or a day, by name.
 
     A page that lost its connection for a moment counts as left for ever, and may be in use.
     """
-    before = datetime.now() - timedelta(seconds=seconds)
+    now = datetime.now()
+    before, day_before = (now - timedelta(seconds=one) for one in (seconds, UNUSED_SECONDS))
     return {
         name: session
         for name, session in list(sessions.session_data.items())
-        if session.is_closed and sessions.time_last_used.get(name, before) <= before
+        if (used := sessions.time_last_used.get(name, before)) <= day_before
+        or (session.is_closed and used <= before)
     }
 
 

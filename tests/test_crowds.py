@@ -1,5 +1,6 @@
 """The app under requests whose clips come slowly, and whose model does not come at all."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ import httpx
 import pytest
 from gradio_client import Client
 
-from tests.openai_server import Server, saying, talking
+from tests.mcp_parts import call
+from tests.openai_server import Server, Visit, saying, talking
 from tests.serving import Served
 from tests.serving import serving as app_serving
 from tests.test_hosting import asked, number
@@ -105,3 +107,20 @@ def test_a_request_that_waits_for_a_server_that_is_not_there_can_be_cancelled(tm
             time.sleep(0.1)
         job.cancel()
         until(app, 'demo_requests_total{outcome="stopped"}', 1)
+
+
+def test_mcp_clients_do_not_take_each_others_places(tmp_path: Path):
+    def slow(visit: Visit) -> None:
+        time.sleep(2)
+        saying("I hear it.")(visit)
+
+    async def calls(url: str, count: int) -> list[str]:
+        asked = {"conversation": HELLO}
+        tasks = [call(url, "generate", asked) for _ in range(count)]
+        return await asyncio.gather(*tasks)
+
+    with talking(slow) as model:
+        flags = ["--engine", "openai", "--base-url", model.url, "--mcp", "--max-per-user", "2"]
+        with app_serving(tmp_path / "log", *flags) as app:
+            for count in (1, 6):
+                assert asyncio.run(calls(app.url, count)) == ["I hear it."] * count

@@ -140,6 +140,7 @@ OUTSIDE = {"path": f"/{SECRET}.wav", "meta": META}
     ("chat", [{"text": "", "files": [OUTSIDE]}, *[None] * 8], "not uploaded here"),
     ("chat", [{"text": SECRET}], "not of the form"),
     ("generate", [[{"role": "user", "content": [OUTSIDE]}], *[None] * 6], "not uploaded here"),
+    ("generate", [[{"role": SECRET, "content": ""}], *[None] * 6], "role"),
     ("batch", [[OUTSIDE], *[None] * 10], "not uploaded here"),
     ("send", [{"text": "", "files": []}, SECRET, *PANEL], "not of the form"),
     ("send", [{"text": "", "files": []}, [{"role": SECRET}], *PANEL], "not of the form"),

@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 import threading
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 
-from demo.sweeping import Sweeper
+from demo.sweeping import Sweeper, left_for
 from tests.serving import ROOT
 
 VISITS = """
@@ -70,3 +72,11 @@ def test_a_job_that_fails_stops_neither_the_others_nor_the_next_time():
     sweeper.close()
     sweeper.join(20)
     assert not sweeper.is_alive()
+
+
+def test_a_session_that_nobody_used_for_a_day_counts_as_left():
+    now = datetime.now()
+    open_page, gone = SimpleNamespace(is_closed=False), SimpleNamespace(is_closed=False)
+    used = {"open": now - timedelta(hours=23), "gone": now - timedelta(hours=25)}
+    sessions = SimpleNamespace(session_data={"open": open_page, "gone": gone}, time_last_used=used)
+    assert left_for(sessions, 600) == {"gone": gone}

@@ -29,6 +29,7 @@ from demo.ui.kit import Kit, user_of
 from demo.ui.panel import Panel, chosen
 from demo.ui.parts import told
 from demo.ui.replies import numbered
+from demo.ui.strings import PageError
 from demo.ui.turn import until_ready
 from demo.watching import place_of, request_id
 
@@ -135,7 +136,11 @@ class Steps:
             parts.stop: gr.Button(visible=False),
         }
         if batch.done and self.kit.loading.status().phase == "ready":
-            updates |= self._downloads(batch, language)
+            try:
+                updates |= self._downloads(batch, language)
+            except OSError as error:  # the disk is full: the replies are still on the page
+                failed = PageError("not_saved", reason=error.strerror)
+                updates[parts.alert] = told(failed.say(language))
         return updates
 
     def _downloads(self, batch: Batch, language: Language) -> Updates:

@@ -65,6 +65,8 @@ class Page(gr.Blocks):
             language = self._kit.language(how.get("request"))
             if not isinstance(error, UserError):
                 log.error("request %s failed: %s", request_id(error) or "-", place_of(error))
+            elif not request_id(error):  # it ended before it was a request
+                self._kit.watch.refused(error)
             told = error if isinstance(error, UserError) else PageError("failed")
             text = numbered(told.say(language), error, language)
             raise gr.Error(text, print_exception=False) from error

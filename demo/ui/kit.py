@@ -1,6 +1,7 @@
 """What the page's handlers are handed: the engine on its way, the ear, the host's settings."""
 
 import math
+import uuid
 from dataclasses import dataclass, field
 
 import gradio as gr
@@ -49,6 +50,12 @@ class Kit:
 
 
 def user_of(request: gr.Request | None) -> str:
-    """Whose requests take turns with others': a login's, else an open page's."""
+    """Whose requests take turns with others': a login's, else an open page's.
+
+    All MCP clients come by one page of Gradio's, without a session of their own: each of their
+    calls counts as somebody else's.
+    """
     login = getattr(request, "username", None)
+    if not login and request and request.headers.get("x-gradio-user") == "mcp":
+        return uuid.uuid4().hex
     return str(login or getattr(request, "session_hash", None) or "")
