@@ -49,6 +49,12 @@ SENTENCES: Sentences = {
         "{adapter} 中的适配器与 {model} 不匹配：两者的 {part} 不同。它是为 {base} 训练的；"
         "请去掉 --model，或给出该模型。",
     ),
+    "adapter_misfit_unnamed": (
+        "The adapter in {adapter} does not fit {model}: {part} is not the same in both. It does "
+        "not say which base it was made for; give that one by --model.",
+        "{adapter} 中的适配器与 {model} 不匹配：两者的 {part} 不同。它没有写明是为哪个基础模型"
+        "训练的；请用 --model 指明该模型。",
+    ),
     "adapter_quantized": (
         "--adapter and --quantize {quantize} do not go together. Make one checkpoint of {adapter} "
         "and its base with `python -m finetune merge`, and quantize that.",
@@ -133,9 +139,10 @@ def merged(model: Any, adapter: Adapter, name: str) -> Any:
 
 def _unfit(adapter: Adapter, name: str, part: str) -> AdapterError:
     base = Path(adapter.base).name if Path(adapter.base).is_absolute() else adapter.base
-    return AdapterError(
-        "adapter_misfit", adapter=adapter.name, model=name, part=part, base=base or "another base"
-    )
+    values = {"adapter": adapter.name, "model": name, "part": part}
+    if not base:
+        return AdapterError("adapter_misfit_unnamed", **values)
+    return AdapterError("adapter_misfit", base=base, **values)
 
 
 def _shapes(adapter: Adapter) -> dict[str, list[int]]:

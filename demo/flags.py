@@ -24,14 +24,18 @@ def flag(default: Any, flags: str, help: str, **more: Any) -> Any:
 
 def accounts(text: str) -> tuple[tuple[str, str], ...]:
     """`name:password`, several with commas between, or `@FILE` with one a line."""
-    if text.startswith("@"):
-        lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
-    else:
-        lines = text.split(",")
+    lines = _read(Path(text[1:])).splitlines() if text.startswith("@") else text.split(",")
     pairs = [line.strip().partition(":") for line in lines if line.strip()]
     if not pairs or any(not name or not password for name, _, password in pairs):
         raise argparse.ArgumentTypeError("wants NAME:PASSWORD, or @FILE with one a line")
     return tuple((name, password) for name, _, password in pairs)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{file} cannot be read: {error.strerror}") from None
 
 
 def positive(text: str) -> float:

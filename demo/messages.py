@@ -38,6 +38,8 @@ def size(count: float) -> str:
 class Message:
     """One sentence for the person at the page: its key and the values that stand in it.
 
+    A value that is a message itself is told in the language of the sentence around it.
+
     Raises:
         KeyError: if `key` is not among `sentences` (a programmer's mistake, not a user's).
     """
@@ -50,7 +52,11 @@ class Message:
 
     def say(self, language: Language = "en") -> str:
         english, chinese = self.sentences[self.key]
-        return (chinese if language == "zh" else english).format(**self.values)
+        values = {
+            name: value.say(language) if isinstance(value, Message) else value
+            for name, value in self.values.items()
+        }
+        return (chinese if language == "zh" else english).format(**values)
 
     def __str__(self) -> str:
         return self.say()

@@ -54,6 +54,10 @@ SENTENCES: Sentences = {
         "folder or name.",
         "无法读取 {folder} 中的模型（{error}）。请重新下载，或给出其他文件夹或名称。",
     ),
+    "weights_missing": (
+        "{count} weights are missing or of another size, {first} among them",
+        "有 {count} 个权重缺失或大小不符，其中有 {first}",
+    ),
     "memory": (
         "{model} needs {need:.1f} GB in {dtype}, and {device} has {free:.1f} GB free. Close what "
         "uses it, take a smaller number format (--dtype bfloat16), or --model preview.",
@@ -209,7 +213,7 @@ def _read(
     model, found = opened
     lost = sorted([*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])])
     if lost:
-        error = f"{len(lost)} weights, {lost[0]} among them"
+        error = Message(SENTENCES, "weights_missing", count=len(lost), first=lost[0])
         raise OpeningError("broken", folder=choice.model, error=error)
     if choice.adapter:
         model = merged(model, choice.adapter, choice.model.partition(" + ")[0])

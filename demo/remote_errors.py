@@ -33,12 +33,12 @@ SENTENCES: Sentences = {
         "The model's server ({server}) refuses the API key. The host of this page sets it in the "
         "environment variable that --api-key-env names.",
         "模型服务器（{server}）拒绝了 API 密钥。"
-        "本页的主机应在 --api-key-env 指定的环境变量中设置它。",
+        "本页的管理员应在 --api-key-env 指定的环境变量中设置它。",
     ),
     "not_served": (
         "{server} does not serve {model}; it serves {served}. The host of this page names one of "
         "them with --model.",
-        "{server} 不提供 {model}，它提供的是 {served}。本页的主机应通过 --model 指定其中之一。",
+        "{server} 不提供 {model}，它提供的是 {served}。本页的管理员应通过 --model 指定其中之一。",
     ),
     "too_long": (
         "This conversation is too long for the model's server, which takes {context} tokens with "
@@ -73,7 +73,7 @@ SENTENCES: Sentences = {
     ),
     "no_raw": (
         "A raw prompt needs a model on this machine; a server takes conversations only.",
-        "原始提示需要本机上的模型；服务器只接受对话。",
+        "原始提示词需要本机上的模型；服务器只接受对话。",
     ),
     "closed": ("The page has been shut down.", "页面已关闭。"),
 }

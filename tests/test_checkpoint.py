@@ -182,7 +182,8 @@ def test_weights_of_another_shape_are_told(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     error = refusal(folder)
     assert error.key == "broken"
-    assert "weights" in str(error)
+    assert "weights are missing or of another size, " in str(error)
+    assert "个权重缺失或大小不符" in error.say("zh")
 
 
 def test_a_model_that_does_not_hear_is_told(folder: Path) -> None:

@@ -138,9 +138,9 @@ def named(folder: Path, base: str | None, **more: object) -> None:
 # -- refusals --------------------------------------------------------------------------------
 
 
-def refused(folder: Path, **more: Any) -> EngineError:
+def refused(folder: Path, model: str = "auto", **more: Any) -> EngineError:
     with pytest.raises(EngineError) as caught:
-        load(choose("auto", device="cpu", adapter=folder, **more), silent).close()
+        load(choose(model, device="cpu", adapter=folder, **more), silent).close()
     assert str(folder.parent) not in str(caught.value)
     assert caught.value.say("zh") != str(caught.value)
     return caught.value
@@ -196,6 +196,17 @@ def test_an_adapter_of_another_model_is_refused_by_the_part_that_differs(copy: P
     assert error.key == "adapter_misfit"
     assert "does not fit preview: " in str(error)
     assert "mlp.up_proj" in str(error)
+
+
+def test_an_adapter_that_names_no_base_is_told_to_be_given_one(copy: Path):
+    named(copy, None)
+    weights = load_file(copy / WEIGHTS)
+    save_file(
+        {name.replace(".5.", ".6."): weight for name, weight in weights.items()}, copy / WEIGHTS
+    )
+    error = refused(copy, model="preview")
+    assert error.key == "adapter_misfit_unnamed"
+    assert "give that one by --model" in str(error)
 
 
 def test_an_adapter_and_quantizing_do_not_go_together(copy: Path):

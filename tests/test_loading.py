@@ -72,6 +72,12 @@ def test_status_follows_the_reports_until_the_engine_is_ready() -> None:
     assert engine.closed
 
 
+def test_what_is_still_loading_is_told_in_the_readers_language() -> None:
+    error = LoadingError("still_loading", state=Message(SENTENCES, "starting"))
+    assert str(error) == "The model is not ready yet: Starting … Please try again in a moment."
+    assert error.say("zh") == "模型尚未就绪：正在启动…… 请稍后再试。"
+
+
 def test_a_failed_loading_gives_its_sentence_to_everyone_who_waits() -> None:
     def load(report: Report) -> Echo:
         raise LoadingError("still_loading", state="no network.")
@@ -118,6 +124,7 @@ def test_the_terminal_gets_a_line_at_a_time_not_one_for_each_block(
 
 def test_every_sentence_is_in_both_languages_with_the_same_values() -> None:
     from demo import (
+        adapter,
         checkpoint,
         connecting,
         decoding,
@@ -134,7 +141,7 @@ def test_every_sentence_is_in_both_languages_with_the_same_values() -> None:
     from demo.hearing import sandbox
 
     rooms = (checkpoint, connecting, decoding, hub, loading, opening, queueing, refusals)
-    for room in (*rooms, remote_errors, rules, sandbox, turns, wanted):
+    for room in (*rooms, adapter, remote_errors, rules, sandbox, turns, wanted):
         for english, chinese in room.SENTENCES.values():
             values = [set(re.findall(r"(?<!{){(\w+)", text)) for text in (english, chinese)]
             assert values[0] == values[1], english

@@ -136,7 +136,7 @@ def test_a_visitor_is_told_the_place_in_the_queue(visit: Visit, served: Served):
     jobs = [client.submit(long, **endless, api_name="/generate") for client in clients]
     visitor.ask("这是什么声音？", GLASS)
     # One reply is being made, the others' come before this visitor's.
-    expect(visitor.chat("analysis")).to_contain_text(re.compile("前面还有 [1-4] 个"))
+    expect(visitor.chat("analysis")).to_contain_text(re.compile("前面还有 [1-4] 个请求"))
     for job in jobs:
         job.cancel()
     visitor.until_done("analysis")

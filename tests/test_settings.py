@@ -47,6 +47,7 @@ def test_a_switch_of_the_environment_can_be_taken_back_on_the_command_line():
         (["--hub", "elsewhere"], {}, "invalid choice: 'elsewhere'"),
         (["--max-file-mb", "0"], {}, "0 is not above 0"),
         (["--auth", "nobody"], {}, "NAME:PASSWORD"),
+        (["--auth", "@not/there"], {}, "not/there cannot be read: No such file or directory"),
         (["--ssl-certfile", "cert.pem"], {}, "go together"),
         ([], {"DEMO_MCP": "perhaps"}, "DEMO_MCP='perhaps': wants 1 or 0"),
     ],

@@ -73,7 +73,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "settings": ("Settings", "设置"),
     "system": ("System prompt", "系统提示词"),
     "system_hint": ("You are a helpful assistant.", "You are a helpful assistant."),
-    "max_new_tokens": ("Longest reply, in tokens", "回复的最大长度（词元）"),
+    "max_new_tokens": ("Longest reply, in tokens", "回复的最大长度（token）"),
     "temperature": ("Temperature (0 is always the likeliest)", "温度（0 表示总取最可能的词）"),
     "top_p": ("Top-p", "核采样（top-p）"),
     "top_k": ("Top-k", "候选数（top-k）"),
@@ -83,7 +83,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reset": ("Back to the defaults", "恢复默认"),
     "settings_note": (
         "For all tabs. An empty field takes the model's own default; a batch takes temperature 0.",
-        "所有页面共用。留空则使用模型自己的默认值；批量处理的温度默认为 0。",
+        "所有标签页共用。留空则使用模型自己的默认值；批量处理的温度默认为 0。",
     ),
     # small print
     "keeping": (

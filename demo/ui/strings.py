@@ -27,7 +27,7 @@ SENTENCES: Sentences = {
     "waiting": ("Waiting for the model…", "正在等待模型……"),
     "in_line": (
         "Waiting for the model, with {ahead} before you…",
-        "正在等待模型，您前面还有 {ahead} 个……",
+        "正在等待模型，您前面还有 {ahead} 个请求……",
     ),
     "still_loading": (
         "The model is not ready yet; your turn waits for it. {status}",
