@@ -5,6 +5,7 @@ requests in between two lots. How many may run, of a user and in all, is `demo.w
 """
 
 import logging
+import secrets
 import time
 import uuid
 from collections.abc import Generator, Iterator, Mapping
@@ -146,7 +147,8 @@ class Steps:
     def _downloads(self, batch: Batch, language: Language) -> Updates:
         model = self.kit.loading.wait().info.model
         told = [as_json(batch.done[place], model, language) for place in sorted(batch.done)]
-        folder = Path(get_upload_folder()) / uuid.uuid4().hex
+        # Named as Gradio names a clip's folder: so it is deleted with those.
+        folder = Path(get_upload_folder()) / secrets.token_hex(32)
         folder.mkdir(parents=True)
         updates: Updates = {}
         files = (
