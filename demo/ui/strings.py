@@ -45,10 +45,6 @@ SENTENCES: Sentences = {
         "Something went wrong on the server; its terminal says what. Please try again.",
         "服务器出了问题，原因见其终端。请重试。",
     ),
-    "example_missing": (
-        "The example clip {name} is not installed.",
-        "示例音频 {name} 未安装。",
-    ),
     "batch_loading": (
         "The model is not ready yet; the batch waits for it. {status}",
         "模型尚未就绪，批处理会等它就绪后再开始。{status}",
