@@ -1,8 +1,7 @@
-"""Every word that the page says of its own, in its two languages; no word of it is elsewhere.
+"""What the page's server says while it works, in the language that the browser asked for.
 
-`TEXTS` are the labels, which the browser translates through Gradio's I18n. `SENTENCES` are what
-the server says while it works, in the language that the browser asked for. `BUILT_IN` completes
-Gradio's own Chinese translation.
+The labels lie in `demo.ui.labels`; here they become Gradio's I18n, by which the browser translates
+them.
 """
 
 from typing import Any, ClassVar
