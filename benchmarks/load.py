@@ -4,7 +4,8 @@
 `gradio_client` session with conversations of its own, some of which stop, leave or come anew. It
 prints a table and, last, one line of JSON. With `--minutes` it goes on for so long with
 `--soak-users` instead, and `--plot FILE` draws that. What a reply should be is what the same
-conversation got from an idle app. `--settle` waits at the end until the app has forgotten who left.
+conversation got from an idle app. `--settle` waits so many seconds before the last look at what the
+app holds, which by then should have forgotten who left.
 """
 
 import argparse

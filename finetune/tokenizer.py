@@ -5,7 +5,6 @@ This module knows nothing of audio or of models.
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -56,7 +55,3 @@ def _as_qwen2(bpe: Tokenizer) -> Qwen2Tokenizer:
             model_max_length=8192,
             clean_up_tokenization_spaces=False,
         )
-
-
-def save_tokenizer(tokenizer: Qwen2Tokenizer, folder: Path) -> None:
-    tokenizer.save_pretrained(folder)

@@ -119,7 +119,7 @@ def typed_turns(shelf: Shelf, rng: Rng) -> Conversation:
     zh = bool(rng.random() < 0.3)
     words = untrained("zh" if zh else "en", rng)
     if rng.random() < 0.12:
-        words, zh = prompt(pick(list(TASKS), rng), zh, rng), zh
+        words = prompt(pick(list(TASKS), rng), zh, rng)
     elif rng.random() < 0.25:
         row = shelf.draw(pick(("sentence", "question", "question_zh"), rng), rng)
         words, zh = row["text"], row["language"] == "zh"

@@ -27,6 +27,7 @@ SHORT = ("voice-chat-sum.flac", "glass-breaking.flac", "four-knocks.flac", "man-
          "siren-loud.flac")  # fmt: skip
 LONG = CLIPS / "long-message.ogg"
 SAFE_SECONDS = 20.0  # far above what is waited for, on a machine with other work
+STOP_SECONDS = 3.0  # a few steps, on that machine; a whole lot takes longer than that
 
 
 def rows_of(*names: str | Path, prompt: str = ASK) -> list[Row]:
@@ -198,7 +199,7 @@ def test_closing_a_batch_frees_the_engine(engine: LocalEngine, endless: Options)
     coming.close()
     stopped = time.monotonic()
     assert engine.idle.wait(SAFE_SECONDS)
-    print(f"stop to idle: {1000 * (time.monotonic() - stopped):.0f} ms")
+    assert time.monotonic() - stopped < STOP_SECONDS
 
 
 def test_another_request_comes_in_between_two_lots(engine: LocalEngine):

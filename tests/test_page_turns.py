@@ -2,7 +2,9 @@
 
 import json
 import re
+import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from tests.visitor import Visitor
 pytestmark = pytest.mark.browser
 
 ENDLESS = {"temperature": "5", "top_p": "1", "top_k": "1000", "max_new_tokens": "4000"}
+KEEPS_NOTHING = 'localStorage["qwen2-audio-analysis"].length < 100'  # an empty list, ciphered
 
 
 def stopped_midway(analyst: Visitor) -> str:
@@ -85,7 +88,7 @@ def test_clear_empties_the_conversation_for_good(analyst: Visitor):
     analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
     analyst.press("analysis", "Clear")
     expect(analyst.said("analysis")).to_have_count(0)
-    analyst.page.wait_for_timeout(500)
+    analyst.page.wait_for_function(KEEPS_NOTHING)
     analyst.page.reload()
     analyst.wait()
     analyst.open("analysis")
@@ -114,13 +117,22 @@ def test_two_visitors_do_not_see_each_other(visit: Visit):
     expect(second.said("analysis")).to_have_count(0)
 
 
+def last_line(file: Path) -> str:
+    """Of a file that the app writes soon."""
+    end = time.monotonic() + 10
+    while not file.is_file() or not file.stat().st_size:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return file.read_text(encoding="utf-8").splitlines()[-1]
+
+
 def test_a_like_is_kept_where_the_host_named_a_file(analyst: Visitor, served: Served):
     likes = served.log_file.parent / "likes.jsonl"
+    likes.unlink(missing_ok=True)
     greedy(analyst, longest=8)
     reply = analyst.answer("analysis", lambda: analyst.ask("What is that sound?", GLASS))
     analyst.press("analysis", "Like")
-    analyst.page.wait_for_timeout(1000)
-    line = json.loads(likes.read_text(encoding="utf-8").splitlines()[-1])
+    line = json.loads(last_line(likes))
     assert line["mark"] == "like"
     assert line["tab"] == "analysis"
     assert line["conversation"][0]["clips"] == [GLASS.name]

@@ -11,6 +11,7 @@ import pytest
 from demo import servers
 from demo.connecting import connect
 from demo.engine import Budgets, Engine
+from demo.loading import Status
 from demo.remote_errors import RemoteError
 from demo.wanted import Remote, host_of, key_from
 from tests.openai_server import MODEL, Server, saying, talking
@@ -63,12 +64,18 @@ def test_without_any_server_a_request_says_so():
 
 
 def test_a_page_waits_for_a_server_that_is_still_starting():
-    port, told = free_port(), []
+    port, told, asking = free_port(), [], threading.Event()
     wanted = Remote("auto", (f"http://127.0.0.1:{port}/v1",), "k", Budgets())
     found: list[Engine] = []
-    waiting = threading.Thread(target=lambda: found.append(connect(wanted, told.append)))
+
+    def tell(status: Status) -> None:
+        told.append(status)
+        asking.set()
+
+    waiting = threading.Thread(target=lambda: found.append(connect(wanted, tell)))
     waiting.start()
-    time.sleep(0.5)
+    assert asking.wait(20)
+    time.sleep(0.5)  # so that it was asked in vain
     assert not found
     with talking(port=port):
         waiting.join(20)

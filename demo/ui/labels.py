@@ -2,7 +2,6 @@
 
 TEXTS: dict[str, tuple[str, str]] = {
     "title": ("Qwen2-Audio", "Qwen2-Audio"),
-    "tagline": ("Speak, or ask about a sound.", "说话，或就一段声音提问。"),
     # tabs
     "voice_tab": ("Voice chat", "语音聊天"),
     "analysis_tab": ("Audio analysis", "音频分析"),

@@ -1,4 +1,4 @@
-"""The settings panel: a system prompt and the generation options, shared by both tabs."""
+"""The settings panel: a system prompt and the generation options, shared by the three tabs."""
 
 from dataclasses import dataclass
 

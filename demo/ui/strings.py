@@ -1,8 +1,7 @@
-"""Every word that the page says of its own, in its two languages; no word of it is elsewhere.
+"""What the page's server says while it works, in the language that the browser asked for.
 
-`TEXTS` are the labels, which the browser translates through Gradio's I18n. `SENTENCES` are what
-the server says while it works, in the language that the browser asked for. `BUILT_IN` completes
-Gradio's own Chinese translation.
+The labels lie in `demo.ui.labels`; here they become Gradio's I18n, by which the browser translates
+them.
 """
 
 from typing import Any, ClassVar
@@ -44,10 +43,6 @@ SENTENCES: Sentences = {
     "failed": (
         "Something went wrong on the server; its terminal says what. Please try again.",
         "服务器出了问题，原因见其终端。请重试。",
-    ),
-    "example_missing": (
-        "The example clip {name} is not installed.",
-        "示例音频 {name} 未安装。",
     ),
     "batch_loading": (
         "The model is not ready yet; the batch waits for it. {status}",
