@@ -226,16 +226,12 @@ def _open_path(path: Path, name: str) -> BinaryIO:
     except PermissionError as error:
         raise AudioError("not_permitted", name=name) from error
     except (OSError, ValueError) as error:  # ValueError: a null character
-        raise AudioError("unreadable", name=name, reason=_reason(error)) from error
+        reason = getattr(error, "strerror", None) or str(error)  # the system's words, no path
+        raise AudioError("unreadable", name=name, reason=reason) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise AudioError("not_a_file", name=name)
     return os.fdopen(descriptor, "rb")
-
-
-def _reason(error: OSError | ValueError) -> str:
-    """The system's words without the path."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _from_data_url(url: str, name: str, limits: Limits) -> bytes:
