@@ -28,7 +28,7 @@ NEUTRAL = {"temperature": 1.0, "top_p": 1.0, "top_k": 50}  # greedy: transformer
 SENTENCES: Sentences = {
     "max_new_tokens": (
         "The longest reply is set to {value} tokens; it must be 1 or more.",
-        "回复长度上限设为 {value} 个 token；至少应为 1。",
+        "回复长度上限设为 {value} 个词元；至少应为 1。",
     ),
     "temperature": (
         "The temperature is set to {value}; it must be 0 (no sampling) or more.",

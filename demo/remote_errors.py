@@ -44,13 +44,13 @@ SENTENCES: Sentences = {
         "This conversation is too long for the model's server, which takes {context} tokens with "
         "the reply: about {minutes:.1f} minutes of audio in all. Send a shorter clip or text, undo "
         "a turn, or start a new conversation.",
-        "这段对话对模型服务器来说太长：连同回复最多 {context} 个 token，总共约 {minutes:.1f} 分钟"
+        "这段对话对模型服务器来说太长：连同回复最多 {context} 个词元，总共约 {minutes:.1f} 分钟"
         "音频。请发送更短的音频或文字、撤销一轮，或开始新的对话。",
     ),
     "reply_too_long": (
         "The model's server refused the length of the reply: {reason} Choose a smaller number of "
         "new tokens in the settings.",
-        "模型服务器不接受该回复长度：{reason} 请在设置中减小新 token 的数量。",
+        "模型服务器不接受该回复长度：{reason} 请在设置中减小新词元的数量。",
     ),
     "too_many_clips": (
         "The model's server takes {most} clips or parts of clips in a conversation. Undo a turn, "

@@ -72,7 +72,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "settings": ("Settings", "设置"),
     "system": ("System prompt", "系统提示词"),
     "system_hint": ("You are a helpful assistant.", "You are a helpful assistant."),
-    "max_new_tokens": ("Longest reply, in tokens", "回复的最大长度（token）"),
+    "max_new_tokens": ("Longest reply, in tokens", "回复的最大长度（词元）"),
     "temperature": ("Temperature (0 is always the likeliest)", "温度（0 表示总取最可能的词）"),
     "top_p": ("Top-p", "核采样（top-p）"),
     "top_k": ("Top-k", "候选数（top-k）"),
