@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Event
 
 from demo.faults import answer_in
+from demo.hearing.rules import MEGABYTE
 from demo.messages import Message, Sentences
 
 SENTENCES: Sentences = {
@@ -19,7 +20,6 @@ SENTENCES: Sentences = {
     ),
 }
 TOO_LARGE = 413
-MEGABYTE = 10**6
 WORDS_MB = 4.0  # for all that is no clip
 ENCODED = 4 / 3  # base64
 

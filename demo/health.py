@@ -24,7 +24,7 @@ def routes(loading: Loading, watch: Watch, ending: Event) -> list[Route]:
 
     def readyz(request: Request) -> Response:
         phase = "ending" if ending.is_set() else loading.status().phase
-        if phase == "ready" and not loading.wait(0).load().up:
+        if phase == "ready" and (engine := loading.engine()) and not engine.load().up:
             phase = "unreachable"
         return PlainTextResponse(f"{phase}\n", 200 if phase == "ready" else 503)
 

@@ -52,7 +52,7 @@ class Page(gr.Blocks):
         except gr.Error:
             raise
         except Exception as error:
-            raise self._kit.watch.refused(_explained(error)) from error
+            raise _explained(error) from error
 
     async def process_api(self, *args: Any, **how: Any) -> dict[str, Any]:
         """One step of a handler; what it raises is a `gr.Error`, of which Gradio prints nothing."""
