@@ -6,6 +6,7 @@ of what they do inside.
 
 import gc
 import logging
+import os
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 STEPS_AT_ONCE = 40  # of handlers, beside one for each request that waits in line
 ANSWERED = 1  # request at a time, beside those that wait
 WAKE_SECONDS = 0.5
+GIGABYTE = 10**9
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -72,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             loading.start()  # not before: what it imports would keep the page waiting
         if settings.mcp:
             serve_tools(page)
-        _sweep(page, sweepers)
+        _sweep(page, settings, sweepers)
         _serve(loading, places, ending, settings.grace_seconds)
     except OSError as error:  # the port is taken, the certificate is not there
         sys.exit(str(error))
@@ -87,10 +89,12 @@ def _decided(settings: Settings) -> "Chosen":
     """The engine to build; ends the process in a sentence where it, or the page, could not be."""
     from demo.choosing import chosen
     from demo.engine import EngineError
+    from demo.forwarding import trust_own_proxy
     from demo.ui.page import uploads_folder
     from demo.uploads import FolderError, require_writable, take_own_folder
 
     try:
+        trust_own_proxy(os.environ)
         choice = chosen(settings)
         take_own_folder()
         require_writable(uploads_folder())
@@ -105,27 +109,32 @@ def _own(settings: Settings, loading: "Loading", watch: "Watch", ending: Event) 
 
     from demo.bodies import Bodies
     from demo.faults import Faults
+    from demo.forwarding import Forwarded
     from demo.gate import Gate
     from demo.health import routes
+    from demo.ledger import Ledger
     from demo.uploads import Uploads
 
-    gate = [Middleware(Gate, accounts=settings.auth)] if settings.auth else []
-    edges = [Middleware(edge, language=settings.language) for edge in (Faults, Uploads)]
-    bodies = Middleware(Bodies, clip_mb=settings.max_file_mb, language=settings.language)
-    return {"routes": routes(loading, watch, ending), "middleware": [*gate, *edges, bodies]}
+    language, ledger = settings.language, Ledger(settings.max_uploads_gb * GIGABYTE)
+    outer = [Middleware(Gate, accounts=settings.auth)] if settings.auth else []
+    outer += [Middleware(edge, language=language) for edge in (Faults, Uploads)]
+    bodies = Middleware(Bodies, clip_mb=settings.max_file_mb, ledger=ledger, language=language)
+    own = [*outer, bodies, Middleware(Forwarded)]
+    return {"routes": routes(loading, watch, ending), "middleware": own}
 
 
-def _sweep(page: "Blocks", ending: ExitStack) -> None:
+def _sweep(page: "Blocks", settings: Settings, ending: ExitStack) -> None:
     """Forgets old uploads and pages that were left, until `ending` is closed."""
     from demo.sweeping import EVERY_SECONDS, FORGET_EVERY_SECONDS, Sweeper, forget_left
     from demo.ui.page import uploads_folder
-    from demo.uploads import clean
+    from demo.uploads import clean, shrink
 
-    for job, every in (
-        (lambda: clean(uploads_folder()), EVERY_SECONDS),
-        (lambda: forget_left(page.state_holder), FORGET_EVERY_SECONDS),
+    folder, most = uploads_folder(), settings.max_uploads_gb * GIGABYTE
+    for jobs, every in (
+        ((lambda: clean(folder), lambda: shrink(folder, most)), EVERY_SECONDS),
+        ((lambda: forget_left(page.state_holder),), FORGET_EVERY_SECONDS),
     ):
-        sweeper = Sweeper([job], every)
+        sweeper = Sweeper(jobs, every)
         sweeper.start()
         ending.callback(sweeper.close)
 

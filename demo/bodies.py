@@ -1,9 +1,13 @@
-"""How much a request may bring along: more is refused before it fills the memory.
+"""How much a request may bring along: more is refused before it fills the memory or the disk.
 
-Uploads are not counted: they go to the disk, within the limits of `demo.ui.look`. A clip may come
-inside a request too, as a data: URL, which is a third longer than its file. This module knows no
-page and no sound.
+Uploads go to the disk, one by one within the limits of `demo.ui.look` and all of a house within its
+share of a day. A clip may come inside a request too, as a data: URL, which is a third longer than
+its file. This module knows no page and no sound.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -11,37 +15,48 @@ from starlette.types import Message as Event
 
 from demo.faults import answer_in
 from demo.hearing.rules import MEGABYTE
-from demo.messages import Message, Sentences
+from demo.ledger import Ledger
+from demo.messages import Message, Sentences, size
+from demo.users import user
 
 SENTENCES: Sentences = {
     "too_large": (
         "This request is larger than {limit:.0f} MB. Please upload its clips first, one by one.",
         "该请求超过 {limit:.0f} MB。请先逐个上传其中的音频。",
     ),
+    "too_much": (
+        "{limit} have been uploaded from your network address today, and this server takes no more "
+        "of one. What you typed is kept; please come back tomorrow.",
+        "您所在网络地址今天已上传 {limit}，已达本服务器对单个地址的上限。"
+        "已输入的内容仍在，请明天再来。",
+    ),
 }
-TOO_LARGE = 413
+TOO_LARGE, INSUFFICIENT_STORAGE = 413, 507
 WORDS_MB = 4.0  # for all that is no clip
 ENCODED = 4 / 3  # base64
 
 
 class Bodies:
-    """ASGI middleware: answers 413 to what is larger than one clip of `clip_mb`."""
+    """ASGI middleware: refuses what is larger than one clip of `clip_mb`, or no room is left for.
 
-    def __init__(self, app: ASGIApp, clip_mb: float, language: str = "") -> None:
-        self.app, self._language = app, language
+    `ledger` knows of the uploads.
+    """
+
+    def __init__(self, app: ASGIApp, clip_mb: float, ledger: Ledger, language: str = "") -> None:
+        self.app, self._ledger, self._language = app, ledger, language
         self._limit_mb = clip_mb * ENCODED + WORDS_MB
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].endswith("/upload"):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        received, over, begun = 0, False, False
+        limit = self._of_uploads(scope) if scope["path"].endswith("/upload") else self._of_others()
+        over, begun = False, False
 
         async def receiving() -> Event:
-            nonlocal received, over
+            nonlocal over
             event = await receive()
-            received += len(event.get("body", b""))
-            over = over or received > self._limit_mb * MEGABYTE
+            over = over or not limit.may(len(event.get("body", b"")))
             return {"type": "http.disconnect"} if over else event
 
         async def sending(event: Event) -> None:
@@ -56,5 +71,28 @@ class Bodies:
             if not over:
                 raise
         if over and not begun:
-            told = Message(SENTENCES, "too_large", limit=self._limit_mb)
-            await answer_in(told, TOO_LARGE, scope, self._language)(scope, receive, send)
+            answer = answer_in(limit.told, limit.status, scope, self._language)
+            await answer(scope, receive, send)
+
+    def _of_uploads(self, scope: Scope) -> "_Limit":
+        address = (scope.get("client") or ("", 0))[0]
+        told = Message(SENTENCES, "too_much", limit=size(self._ledger.limit))
+        may = partial(self._ledger.has_room, user(address=address))
+        return _Limit(may, told, INSUFFICIENT_STORAGE)
+
+    def _of_others(self) -> "_Limit":
+        left = self._limit_mb * MEGABYTE
+
+        def may(count: int) -> bool:
+            nonlocal left
+            left -= count
+            return left >= 0
+
+        return _Limit(may, Message(SENTENCES, "too_large", limit=self._limit_mb), TOO_LARGE)
+
+
+@dataclass(frozen=True)
+class _Limit:
+    may: Callable[[int], bool]  # so many bytes more
+    told: Message  # where they may not
+    status: int

@@ -13,28 +13,64 @@ from gradio.route_utils import API_PREFIX
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from demo.guesses import SECONDS, Guesses
+from demo.users import user
 
 Accounts = Sequence[tuple[str, str]]
 FREE = ("/startup-events", "/theme.css")  # of the API: `launch` and the login's page ask for them
+ROUTES = ("/metrics", "/openapi.json", "/docs", "/redoc")  # beside the API
+SPENT = "Too many wrong passwords from your network address: please try again in a minute.\n"
+RETRY = {"Retry-After": f"{SECONDS:.0f}"}
 PROGRAMS = (f"{API_PREFIX}/mcp", "/metrics")  # are told how to log in; a browser has its page
 
 
 class Gate:
-    """ASGI middleware: answers 401 to whoever has no account."""
+    """ASGI middleware: answers 401 to whoever has no account, 429 to who guesses at passwords."""
 
     def __init__(self, app: ASGIApp, accounts: Accounts) -> None:
         self.app, self._accounts = app, accounts
         self._tokens = {name: token_urlsafe() for name, _ in accounts}
+        self._guesses = Guesses()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            if name := known(Headers(scope=scope).get("authorization", ""), self._accounts):
-                scope = logged_in(scope, name, self._tokens[name])
-            elif _guarded(scope["path"]) and not _has_login(scope):
-                await _refusal(scope["path"])(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("authorization", "")
+        login = scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login")
+        house = user(address=(scope.get("client") or ("", 0))[0])
+        if (given or login) and self._guesses.are_spent(house):
+            await PlainTextResponse(SPENT, 429, RETRY)(scope, receive, send)
+        elif login:
+            await self.app(scope, receive, self._judging(send, house))
+        else:
+            await self._entering(given, house, scope)(scope, receive, send)
+
+    def _entering(self, given: str, house: str, scope: Scope) -> ASGIApp:
+        """The app as who it is may have it, or a refusal."""
+        name = known(given, self._accounts)
+        if given and not name:
+            self._guesses.wrong(house)
+        if not name:
+            has_login = not _guarded(scope["path"]) or _has_login(scope)
+            return self.app if has_login else _refusal(scope["path"])
+
+        async def entered(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app(logged_in(scope, name, self._tokens[name]), receive, send)
+
+        return entered
+
+    def _judging(self, send: Send, house: str) -> Send:
+        """`send` that sees how the login's page is answered."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                self._guesses.wrong(house)
+            await send(message)
+
+        return sending
 
 
 def known(authorization: str, accounts: Accounts) -> str:
@@ -66,7 +102,7 @@ def cookie_name(app: object) -> str:
 def _guarded(path: str) -> bool:
     """Whether it can touch anything; a proxy's path may stand before it."""
     _, api, rest = path.rstrip("/").partition(API_PREFIX)
-    return rest not in FREE if api else path.rstrip("/").endswith("/metrics")
+    return rest not in FREE if api else path.rstrip("/").endswith(ROUTES)
 
 
 def _has_login(scope: Scope) -> bool:

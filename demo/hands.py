@@ -1,7 +1,7 @@
 """Work off the page's handlers, which must not wait: a few things at once, the users in turn.
 
-No user has more than a share of the threads, so that one's slow downloads hold up nobody else.
-This module knows nothing of what is done.
+No user has more than a share of the threads, nor a house (see `demo.users`) more than it leaves
+free, so that one's slow downloads hold up nobody else. This module knows nothing of what is done.
 """
 
 import sys
@@ -11,9 +11,9 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-from demo.queueing import FairQueue
+from demo.queueing import Crowd, FairQueue
 
 THREADS = 16  # each may hold a file in memory
 SHARE = 4  # of them, for one user
@@ -24,11 +24,13 @@ Work = Callable[[Event], T]
 
 
 @dataclass(frozen=True, eq=False)
-class _Job:
-    work: Work[Any]
+class Job(Generic[T]):
+    """Something to be done; the future tells what became of it."""
+
+    work: Work[T]
     user: str
     stop: Event = field(default_factory=Event)
-    future: Future[Any] = field(default_factory=Future)
+    future: Future[T] = field(default_factory=Future)
 
 
 class Hands:
@@ -36,39 +38,54 @@ class Hands:
 
     def __init__(self, threads: int = THREADS, share: int = SHARE) -> None:
         self._threads, self._share = threads, share
-        self._waiting: FairQueue[_Job] = FairQueue(sys.maxsize, sys.maxsize)  # who asks has limits
+        self._waiting: FairQueue[Job[Any]] = FairQueue(
+            sys.maxsize, sys.maxsize
+        )  # who asks has limits
         self._busy: Counter[str] = Counter()
         self._lock = Lock()
 
-    @contextmanager
-    def doing(self, work: Work[T], user: str = "") -> Iterator["Future[T]"]:
-        """What becomes of `work`, begun when it is the user's turn; leaving ends it."""
-        job = _Job(work, user)
+    def ask(self, work: Work[T], user: str = "", late: bool = False) -> Job[T]:
+        """Begins `work` when it is the user's turn, after the others' where it is `late`.
+
+        Whoever asks must `leave`, if need be before it is done.
+        """
+        job = Job(work, user)
         with self._lock:
-            self._waiting.put(job, user)
+            self._waiting.put(job, user, late=late)
             self._begin()
+        return job
+
+    def leave(self, job: Job[Any]) -> None:
+        """Ends a job, for nobody waits for it any more."""
+        job.stop.set()
+        with self._lock:
+            self._waiting.leave(job)
+
+    @contextmanager
+    def doing(self, work: Work[T], user: str = "") -> Iterator[Future[T]]:
+        """What becomes of `work`; leaving ends it."""
+        job = self.ask(work, user)
         try:
             yield job.future
         finally:
-            job.stop.set()
-            with self._lock:
-                self._waiting.leave(job)
+            self.leave(job)
 
     def spare(self, work: Work[Any], user: str = "") -> None:
         """Begins what nobody waits for, errors and all; where no thread is free it is forgotten."""
         with self._lock:
-            if self._busy.total() < self._threads and self._busy[user] < self._share:
-                self._start(_Job(work, user))
+            if self._may(user):
+                self._start(Job(work, user))
 
     def _begin(self) -> None:
         """Starts what waits, as far as there are threads for it."""
-        while self._busy.total() < self._threads:
-            full = {user for user, busy in self._busy.items() if busy >= self._share}
-            if (job := self._waiting.next(but=full)) is None:
-                return
+        while job := self._waiting.next(self._may):
             self._start(job)
 
-    def _start(self, job: _Job) -> None:
+    def _may(self, user: str) -> bool:
+        """Whether there is a thread for one more thing of `user`."""
+        return not Crowd.around(user, self._busy, self._share, self._threads).limit(user)
+
+    def _start(self, job: Job[Any]) -> None:
         self._busy[job.user] += 1
         try:  # a daemon, as a download must not keep the process from its end
             Thread(target=self._do, args=(job,), name="hands", daemon=True).start()
@@ -76,7 +93,7 @@ class Hands:
             self._busy[job.user] -= 1
             job.future.set_exception(error)
 
-    def _do(self, job: _Job) -> None:
+    def _do(self, job: Job[Any]) -> None:
         try:
             job.future.set_result(job.work(job.stop))
         except BaseException as error:  # for whoever waits for it

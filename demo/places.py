@@ -1,4 +1,4 @@
-"""Who is being answered: how many requests may be under way, of one user and in all.
+"""Who is being answered: how many requests may be under way, of one user, one house and in all.
 
 A request has its place from before its first clip is heard to the last word of its reply, so
 that the limits hold for what is only downloading too. May be used from many threads.
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 from demo.engine import Budgets
-from demo.queueing import require_room
+from demo.queueing import Crowd, require_room
 
 
 class Places:
@@ -24,7 +24,7 @@ class Places:
         most: int = Budgets.waiting,
         each: int = Budgets.each,
         beside: int = 0,
-        require: Callable[[str, int, int, int, int], None] = require_room,
+        require: Callable[[str, Crowd], None] = require_room,
     ) -> None:
         self._most, self._each, self._beside = most, each, beside
         self._require = require
@@ -45,8 +45,8 @@ class Places:
             UserError: there is none.
         """
         with self._lock:
-            others = self._taken.total() - self._beside
-            self._require(user, self._taken[user], others, self._most, self._each)
+            crowd = Crowd.around(user, self._taken, self._each, self._most, self._beside)
+            self._require(user, crowd)
             self._taken[user] += 1
         try:
             yield

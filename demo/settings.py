@@ -112,6 +112,13 @@ class Settings:
         10.0, "--max-audio-minutes", "longest clip that is taken", type=positive
     )
     max_file_mb: float = flag(100.0, "--max-file-mb", "largest file that is taken", type=positive)
+    max_uploads_gb: float = flag(
+        10.0,
+        "--max-uploads-gb",
+        "of uploads kept on the disk, the oldest make room for the newest; one network address may "
+        "bring half of it in a day",
+        type=positive,
+    )
     clip_store_mb: int = flag(
         256, "--clip-store-mb", "memory for the embeddings of clips heard before", type=int
     )
@@ -138,7 +145,7 @@ class Settings:
     max_per_user: int = flag(
         8,
         "--max-per-user",
-        "requests of one user at a time: of a login, else of an open page",
+        "requests of one user at a time: of a login, else of an open page or a program's session",
         type=int,
     )
     grace_seconds: float = flag(

@@ -2,14 +2,15 @@
 
 A disk that is full is told as a sentence instead of an error of the server's own. What is left of
 uploads that broke off, and clips, are deleted here once they are old; not when the app ends, as
-Gradio would: another process, or the next, has conversations about them. This module knows no page
-and no sound.
+Gradio would: another process, or the next, has conversations about them. The oldest make room where
+all are too much. This module knows no page and no sound.
 """
 
 import errno
 import logging
 import os
 import re
+import stat
 import tempfile
 import time
 from contextlib import suppress
@@ -140,8 +141,29 @@ def _clean_clips(folder: Path, before: float) -> None:
 
 
 def _delete_if_older(file: Path, before: float) -> None:
-    """Deletes it if it was last written, or handed out again, before that time."""
     with suppress(OSError):  # gone meanwhile
-        known = file.lstat()
-        if not file.is_dir() and max(known.st_mtime, known.st_ctime) < before:
+        if not file.is_dir() and _last_used(file.lstat()) < before:
             file.unlink()
+
+
+def _last_used(known: os.stat_result) -> float:
+    """When a file was written, or handed out again."""
+    return max(known.st_mtime, known.st_ctime)
+
+
+def shrink(folder: Path, most_bytes: float) -> None:
+    """Deletes the oldest of the clips where all of them are more than `most_bytes`."""
+    clips: list[tuple[float, int, Path]] = []
+    for file in folder.glob("*/*"):
+        with suppress(OSError):  # gone meanwhile
+            known = file.lstat()
+            if CLIP_FOLDER.fullmatch(file.parent.name) and stat.S_ISREG(known.st_mode):
+                clips.append((_last_used(known), known.st_size, file))
+    total = sum(size for _, size, _ in clips)
+    for _, size, file in sorted(clips):
+        if total <= most_bytes:
+            return
+        total -= size
+        with suppress(OSError):  # gone, or not empty: another clip has the same content
+            file.unlink()
+            file.parent.rmdir()

@@ -16,6 +16,7 @@ from demo.batch.rows import CAPTION, Row, joined
 from demo.batch.rules import BatchError
 from demo.batch.work import Done, Manner, work
 from demo.engine import BatchEngine, Engine, EngineError, Item, Options
+from demo.hands import Hands
 from demo.local import LocalEngine
 from tests.conftest import CLIPS
 from tests.model_card import ModelCard
@@ -36,7 +37,7 @@ def rows_of(*names: str | Path, prompt: str = ASK) -> list[Row]:
 
 def done(rows: list[Row], engine: Engine, options: Options = GREEDY, **manner: Any) -> list[Done]:
     """What came of the rows, in their order."""
-    found = work(dict(enumerate(rows)), Manner(options, **manner), engine, Ear())
+    found = work(dict(enumerate(rows)), Manner(options, **manner), engine, Ear(), Hands())
     return sorted(filter(None, found), key=lambda one: one.place)
 
 
@@ -186,7 +187,7 @@ def begun(engine: LocalEngine, options: Options) -> Any:
     layer = engine._model.model.language_model.layers[-1]
     hook = layer.register_forward_hook(lambda *_: drawing.set())
     rows = dict(enumerate(rows_of(*SHORT)))
-    coming = work(rows, Manner(options, size=3), engine, Ear())
+    coming = work(rows, Manner(options, size=3), engine, Ear(), Hands())
     while not drawing.is_set():
         assert next(coming) is None
     hook.remove()
@@ -205,7 +206,7 @@ def test_closing_a_batch_frees_the_engine(engine: LocalEngine, endless: Options)
 def test_another_request_comes_in_between_two_lots(engine: LocalEngine):
     """It must not wait for the whole batch."""
     rows = dict(enumerate(rows_of(*SHORT * 6)))
-    with closing(work(rows, Manner(GREEDY, size=2), engine, Ear())) as coming:
+    with closing(work(rows, Manner(GREEDY, size=2), engine, Ear(), Hands())) as coming:
         next(filter(None, coming))
         chat = threading.Thread(target=lambda: list(engine.stream(asked("a"), [tone(1.0)], GREEDY)))
         chat.start()

@@ -60,5 +60,5 @@ def test_a_full_disk_is_told_and_the_batch_can_go_on(
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(Path, "write_text", full)
     updates = finished(steps)
-    assert "No space left on device" in updates[steps.parts.alert]
+    assert "disk is full" in updates[steps.parts.alert]
     assert steps.parts.start in updates

@@ -58,14 +58,17 @@ def until(app: Served, name: str, value: float) -> float:
     return time.monotonic() - start
 
 
-def join(app: Served, conversation: list[dict[str, Any]], times: int) -> None:
-    """Asks /generate so often, all as one page, without waiting for a reply."""
+def join(
+    app: Served, conversation: list[dict[str, Any]], times: int, page: str = "crowd", by: str = ""
+) -> None:
+    """Asks /generate so often, all as one page at an address, without waiting for a reply."""
     config = httpx.get(f"{app.url}/config").json()
     (place,) = (one["id"] for one in config["dependencies"] if one["api_name"] == "generate")
-    body = {"data": [conversation, 8, *5 * [None]], "fn_index": place, "session_hash": "crowd"}
-    with httpx.Client(timeout=60) as page:
+    body = {"data": [conversation, 8, *5 * [None]], "fn_index": place, "session_hash": page}
+    headers = {"X-Forwarded-For": by} if by else {}
+    with httpx.Client(timeout=60, headers=headers) as client:
         for _ in range(times):
-            page.post(f"{app.url}/gradio_api/queue/join", json=body).raise_for_status()
+            client.post(f"{app.url}/gradio_api/queue/join", json=body).raise_for_status()
 
 
 def test_many_slow_downloads_of_one_page_hold_up_nobody(app: Served, web: str):

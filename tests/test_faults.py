@@ -13,7 +13,7 @@ import soundfile
 from gradio_client import Client, handle_file
 from playwright.sync_api import Browser, expect
 
-from demo.uploads import FolderError, clean, require_writable
+from demo.uploads import FolderError, clean, require_writable, shrink
 from tests.conftest import CLIPS
 from tests.serving import ROOT, Served, free_port, serving
 from tests.visitor import Visitor
@@ -161,3 +161,19 @@ def test_a_clock_that_jumps_forward_and_back_harms_no_conversation(
             assert "glass" in client.predict(later, temperature=0, api_name="/chat")
         assert client.predict(heard, temperature=0, api_name="/chat") == first
         assert "Traceback" not in app.log
+
+
+def test_the_oldest_clips_make_room_where_all_are_too_much(tmp_path: Path):
+    clips = [tmp_path / (digit * 64) / "clip.wav" for digit in "cab"]
+    note = tmp_path / "notes" / "note.txt"
+    for file in (note, *clips):
+        file.parent.mkdir()
+        file.write_bytes(bytes(100))
+        time.sleep(0.02)
+    shrink(tmp_path, 300)
+    assert all(file.exists() for file in clips)
+    shrink(tmp_path, 299)
+    assert [file.parent.exists() for file in clips] == [False, True, True]
+    shrink(tmp_path, 0)
+    assert list(tmp_path.iterdir()) == [note.parent]
+    assert note.exists()

@@ -9,6 +9,7 @@ import pytest
 from gradio_client import Client
 
 from demo.gate import known
+from demo.guesses import MOST, SECONDS, Guesses
 from tests.mcp_parts import call, tools
 from tests.openai_server import talking
 from tests.serving import Served, serving
@@ -18,6 +19,8 @@ HELLO = [{"role": "user", "content": "Hello"}]
 TOUCHING = [
     ("GET", "/config"),
     ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
     ("GET", "/monitoring"),
     ("GET", "/monitoring/summary"),
     *[("GET", f"/gradio_api/{path}") for path in (
@@ -118,3 +121,37 @@ def test_an_mcp_client_with_an_account_calls_the_tools(served: Served, login: ht
 )
 def test_what_is_no_accounts_authorization_is_nobodys(header: str):
     assert known(header, [ACCOUNT]) == ""
+
+
+def test_who_guesses_at_passwords_is_slowed_down_and_others_are_not(
+    served: Served, login: httpx.Client
+):
+    guesser, other = {"X-Forwarded-For": "203.0.113.5"}, {"X-Forwarded-For": "203.0.113.6"}
+
+    def entered(password: str, **headers: str) -> int:
+        given = {"username": ACCOUNT[0], "password": password}
+        return httpx.post(f"{served.url}/login", data=given, headers=headers).status_code
+
+    def asked(password: str, **headers: str) -> int:
+        account = (ACCOUNT[0], password)
+        return httpx.get(f"{served.url}/metrics", auth=account, headers=headers).status_code
+
+    assert [entered(f"guess {n}", **guesser) for n in range(MOST // 2)] == [400] * (MOST // 2)
+    assert [asked(f"guess {n}", **guesser) for n in range(MOST // 2)] == [401] * (MOST // 2)
+    assert entered(ACCOUNT[1], **guesser) == asked(ACCOUNT[1], **guesser) == 429
+    assert (entered(ACCOUNT[1], **other), asked(ACCOUNT[1], **other)) == (200, 200)
+    assert login.get("/config", headers=guesser).status_code == 200
+
+
+def test_guesses_are_forgotten_after_a_minute():
+    now = 0.0
+    guesses = Guesses(clock=lambda: now)
+    for _ in range(MOST):
+        assert not guesses.are_spent("a")
+        guesses.wrong("a")
+        guesses.wrong("")
+    assert guesses.are_spent("a")
+    assert not guesses.are_spent("b")
+    assert not guesses.are_spent("")
+    now = SECONDS
+    assert not guesses.are_spent("a")

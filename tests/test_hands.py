@@ -54,6 +54,22 @@ def test_the_one_that_is_answered_takes_nobodys_place_in_line():
             stack.enter_context(places.taken("c"))
 
 
+def test_one_address_has_as_many_places_as_it_leaves_free():
+    places = Places(most=8, each=2)
+    with ExitStack() as stack:
+        for number in range(4):
+            stack.enter_context(places.taken(f"near/{number}"))
+        for user in ("near/4", "near/0"):
+            with pytest.raises(CrowdedError, match="4 requests from your network address"):
+                stack.enter_context(places.taken(user))
+        for number in range(2):
+            stack.enter_context(places.taken(f"far/{number}"))
+        with pytest.raises(CrowdedError, match="the 2 places"):
+            stack.enter_context(places.taken("far/2"))
+        for user in ("a", "b"):  # who has none finds one to the last
+            stack.enter_context(places.taken(user))
+
+
 # Hands.
 
 
@@ -105,6 +121,15 @@ def test_one_user_never_has_all_the_hands():
         with hands.doing(lambda stop: "heard", "other") as other:
             assert other.result(SAFE_SECONDS) == "heard"
         assert len(begun) == 2
+
+
+def test_one_address_leaves_hands_for_others():
+    hands = Hands(threads=4, share=2)
+    with ExitStack() as stack:
+        for number in range(9):
+            stack.enter_context(hands.doing(until_stopped, f"near/{number}"))
+        with hands.doing(lambda stop: "heard", "far/1") as other:
+            assert other.result(SAFE_SECONDS) == "heard"
 
 
 def test_users_take_turns():
@@ -183,10 +208,10 @@ def test_closing_a_batch_ends_its_downloads_and_says_nothing(
     server: str, caplog: pytest.LogCaptureFixture
 ):
     rows = {place: Row(f"{server}/dripping.wav", "What is that?") for place in range(2)}
-    with closing(hearing(rows, Ear(Limits(allow_private_urls=True)))) as coming:
+    with closing(hearing(rows, Ear(Limits(allow_private_urls=True)), Hands())) as coming:
         assert [next(coming), next(coming)] == [None, None]
-        assert busy("hearing")
-    assert settled(lambda: not busy("hearing")) < 1.5
+        assert fetching()
+    assert settled(lambda: not fetching()) < 1.5
     assert not caplog.records
 
 

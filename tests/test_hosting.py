@@ -50,6 +50,8 @@ def number(text: str, name: str) -> float:
     (["--share"], ["the shared address can use this page"]),
     (["--host", "0.0.0.0", "--auth", "me:secret"], ["list of processes"]),
     (["--auth=me:secret"], ["list of processes"]),
+    (["--engine", "openai", "--base-url=http://me:secret@gpu1/v1"], ["into DEMO_BASE_URL"]),
+    (["--engine", "openai", "--base-url=http://gpu1/v1"], []),
 ])  # fmt: skip
 def test_a_host_is_told_who_can_reach_the_page(flags: list[str], words: list[str]):
     told = list(warnings(parse(flags, {}), flags, {}))

@@ -33,7 +33,7 @@ def test_ten_requests_of_one_user_do_not_hold_up_the_one_of_another():
     assert [one for one in order if one != "other"] == [f"busy {number}" for number in range(10)]
 
 
-@given(st.lists(st.sampled_from("abc"), max_size=20), st.data())
+@given(st.lists(st.sampled_from(["a", "b", "h/c", "h/d"]), max_size=20), st.data())
 def test_who_waits_knows_how_many_come_before(users: list[str], data: st.DataObject):
     queue: FairQueue[tuple[str, int]] = FairQueue(64, 64)
     for number, user in enumerate(users):
@@ -44,6 +44,15 @@ def test_who_waits_knows_how_many_come_before(users: list[str], data: st.DataObj
     ahead = {request: queue.ahead(request) for request in left}
     order = list(iter(queue.next, None))
     assert [ahead[request] for request in order] == list(range(len(left)))
+
+
+def test_ten_sessions_of_one_address_do_not_hold_up_another():
+    queue: FairQueue[str] = FairQueue(64, 64)
+    for number in range(10):
+        queue.put(f"busy {number}", f"near/{number}")
+    for number in range(2):
+        queue.put(f"other {number}", "far/1")
+    assert taken(queue)[:5] == ["busy 0", "other 0", "busy 1", "other 1", "busy 2"]
 
 
 def test_what_is_late_waits_for_the_others_but_not_for_ever():

@@ -18,6 +18,7 @@ from demo.batch.score import Score, score
 from demo.batch.work import Done, Manner, work
 from demo.choosing import Chosen, chosen, limits_of
 from demo.engine import Engine, Options
+from demo.hands import Hands
 from demo.loading import Status
 from demo.messages import UserError
 from demo.settings import Settings, add_flags, given
@@ -131,11 +132,11 @@ def _answer(
 ) -> None:
     """Answers the rows that are left, into the output and a progress bar."""
     print(choice.notice, file=sys.stderr)
-    limits = limits_of(settings)
+    limits, manner = limits_of(settings), _manner(wanted)
     with (
         closing(_loaded(choice)) as engine,
         closing(Sandbox()) as sandbox,
-        closing(work(output.left, _manner(wanted), engine, Ear(limits, sandbox=sandbox))) as coming,
+        closing(work(output.left, manner, engine, Ear(limits, sandbox=sandbox), Hands())) as coming,
         tqdm(total=count, initial=count - len(output.left), unit="clip") as bar,
     ):
         for done in filter(None, coming):

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from demo.messages import Sentences, UserError
+from demo.queueing import Crowd
 
 SOUND = "<|audio_bos|><|AUDIO|><|audio_eos|>"
 
@@ -93,6 +94,12 @@ SENTENCES: Sentences = {
         "end or stop it, then start this one again.",
         "您已有 {limit} 个批处理正在运行，已达上限。请等待其中一个结束或将其停止，然后重新开始。",
     ),
+    "near": (
+        "{near} batches from your network address are running already, and the {free} more that "
+        "may run are for others. Nothing is lost; please start this one again later.",
+        "来自您所在网络地址的批处理已有 {near} 个在运行，其余 {free} 个名额留给其他人。"
+        "内容没有丢失，请稍后重新开始。",
+    ),
     "full": (
         "{limit} batches of all users are running already, and no more may at a time. Nothing is "
         "lost; please start this one again later.",
@@ -107,9 +114,9 @@ class BatchError(UserError):
     sentences: ClassVar[Sentences] = SENTENCES
 
 
-def require_room(user: str, own: int, running: int, most: int, each: int) -> None:
-    """Raises BatchError where `own` batches of a user or `running` in all are the limit."""
-    if user and own >= each:
-        raise BatchError("yours", limit=each)
-    if running >= most:
-        raise BatchError("full", limit=most)
+def require_room(user: str, crowd: Crowd) -> None:
+    """Raises BatchError where there is no room for one more batch of `user`."""
+    key = crowd.limit(user)
+    if key:
+        limit = crowd.each if key == "yours" else crowd.most
+        raise BatchError(key, limit=limit, near=crowd.near, free=crowd.free)

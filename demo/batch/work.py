@@ -6,10 +6,11 @@ engine orders what lies on a shelf by its length. It knows neither page nor file
 
 import logging
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from concurrent.futures import wait
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 
 import numpy as np
@@ -18,11 +19,14 @@ from demo.audio import Clip, Ear
 from demo.batch.rows import Row, asked, joined
 from demo.batch.rules import BatchError
 from demo.engine import Answer, BatchEngine, Engine, Item, Options
+from demo.hands import Hands, Job
 from demo.messages import UserError
 from demo.watching import place_of
 
 SHELF_WINDOWS = 64  # of at most 30 s: 123 MB of sound
-HEARERS = 4  # threads that decode clips while the model works
+HEARERS = (
+    3  # hands that fetch and decode clips while the model works; one of a user's share is left
+)
 AHEAD = 16  # clips
 POLL_SECONDS = 0.05
 
@@ -61,7 +65,7 @@ class Heard:
 
 
 def work(
-    rows: Mapping[int, Row], manner: Manner, engine: Engine, ear: Ear
+    rows: Mapping[int, Row], manner: Manner, engine: Engine, ear: Ear, hands: Hands
 ) -> Generator[Done | None]:
     """What comes of each of `rows`, given by their places, as it is done; None meanwhile.
 
@@ -71,7 +75,7 @@ def work(
         EngineError: the engine takes nothing at all.
     """
     shelf: list[Heard] = []
-    with closing(hearing(rows, ear, manner.user)) as coming:
+    with closing(hearing(rows, ear, hands, manner.user)) as coming:
         for one in coming:
             if not isinstance(one, Heard):
                 yield one
@@ -83,26 +87,31 @@ def work(
     yield from answering(shelf, manner, engine)
 
 
-def hearing(rows: Mapping[int, Row], ear: Ear, user: str = "") -> Generator[Heard | Done | None]:
+def hearing(
+    rows: Mapping[int, Row], ear: Ear, hands: Hands, user: str = ""
+) -> Generator[Heard | Done | None]:
     """The rows in their order, as their clips are heard, a few ahead; None while one is awaited.
 
     Closing it ends what is being fetched or decoded.
     """
-    left, stop = deque(rows.items()), Event()
-    coming: deque[Future[Heard | Done]] = deque()
-    pool = ThreadPoolExecutor(HEARERS, thread_name_prefix="hearing")
+    left, coming = deque(rows.items()), deque[Job[Heard | Done]]()
     try:
         while left or coming:
-            while left and len(coming) < AHEAD:
-                coming.append(pool.submit(hear, *left.popleft(), ear, stop, user))
-            done = wait([coming[0]], POLL_SECONDS).done
-            yield coming.popleft().result() if done else None
+            while left and len(coming) < AHEAD and _unheard(coming) < HEARERS:
+                one = partial(hear, *left.popleft(), ear, user)
+                coming.append(hands.ask(one, user, late=True))
+            done = wait([coming[0].future], POLL_SECONDS).done
+            yield coming.popleft().future.result() if done else None
     finally:
-        stop.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        for job in coming:
+            hands.leave(job)
 
 
-def hear(place: int, row: Row, ear: Ear, stop: Event, user: str = "") -> Heard | Done:
+def _unheard(jobs: Iterable[Job[Heard | Done]]) -> int:
+    return sum(not job.future.done() for job in jobs)
+
+
+def hear(place: int, row: Row, ear: Ear, user: str, stop: Event) -> Heard | Done:
     """The row's clip; whatever is wrong with it is this row's error and no other's."""
     try:
         if row.problem:

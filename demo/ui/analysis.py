@@ -123,8 +123,9 @@ def _wire_ahead(chat: Chat, box: gr.MultimodalTextbox, uploaded: gr.Button) -> N
         files, kit = (value or {}).get("files") or [], chat.kit
         if files and (engine := kit.loading.engine()):
             asked = [*history, *past.user_turn("", files)]
+            user = user_of(request)
             # What is wrong with them is told when they are sent.
-            kit.hands.spare(partial(ahead, asked, system, engine, kit.ear), user_of(request))
+            kit.hands.spare(partial(ahead, asked, system, engine, kit.ear, user), user)
 
     uploaded.click(listen, [box, chat.chatbot, chat.panel.system], None, **QUIET)
 

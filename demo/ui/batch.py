@@ -30,7 +30,6 @@ from demo.ui.kit import Kit, user_of
 from demo.ui.panel import Panel, chosen
 from demo.ui.parts import told
 from demo.ui.replies import numbered
-from demo.ui.strings import PageError
 from demo.ui.turn import until_ready
 from demo.watching import place_of, request_id
 
@@ -140,8 +139,8 @@ class Steps:
             try:
                 updates |= self._downloads(batch, language)
             except OSError as error:  # the disk is full: the replies are still on the page
-                failed = PageError("not_saved", reason=error.strerror)
-                updates[parts.alert] = told(failed.say(language))
+                log.warning("the replies of a batch could not be kept: %s", error.strerror)
+                updates[parts.alert] = told(self.kit.say(request, "not_saved"))
         return updates
 
     def _downloads(self, batch: Batch, language: Language) -> Updates:
@@ -171,7 +170,7 @@ def worked(
     """
     with (
         kit.watch.batch(manner.user, len(rows)) as seen,
-        closing(work(rows, manner, engine, kit.ear)) as coming,
+        closing(work(rows, manner, engine, kit.ear, kit.hands)) as coming,
     ):
         for done in coming:
             if done is not None:

@@ -24,7 +24,7 @@ LOGO = (
 )
 
 
-def build_header(kit: Kit) -> tuple[gr.HTML, gr.Timer]:
+def build_header() -> tuple[gr.HTML, gr.Timer]:
     with gr.Row(elem_classes="masthead"):
         gr.HTML(f'<div class="brand">{LOGO}<h1>Qwen2-Audio</h1></div>', padding=False)
         state = gr.HTML("", elem_id="model-state", padding=False)

@@ -13,6 +13,7 @@ from demo.messages import Language, Message
 from demo.settings import Settings
 from demo.ui.strings import SENTENCES, language_for
 from demo.ui.turn import Desk
+from demo.users import user
 from demo.watching import Watch
 
 UNREACHED_SECONDS = 30.0  # a server that is only restarted is back by then
@@ -30,8 +31,8 @@ class Kit:
 
     def desk(self, request: gr.Request | None, patience: float = math.inf) -> Desk:
         """Where a visitor's turns are answered, once the engine is there."""
-        user = user_of(request)
-        return Desk(self.loading, self.ear, user, self.watch, self.hands, patience)
+        whose = user_of(request)
+        return Desk(self.loading, self.ear, whose, self.watch, self.hands, patience)
 
     @property
     def patience(self) -> float:
@@ -50,12 +51,14 @@ class Kit:
 
 
 def user_of(request: gr.Request | None) -> str:
-    """Whose requests take turns with others': a login's, else an open page's.
+    """Whose requests take turns with others': a login's, else an open page's; see `demo.users`.
 
     All MCP clients come by one page of Gradio's, without a session of their own: each of their
     calls counts as somebody else's.
     """
-    login = getattr(request, "username", None)
-    if not login and request and request.headers.get("x-gradio-user") == "mcp":
-        return uuid.uuid4().hex
-    return str(login or getattr(request, "session_hash", None) or "")
+    if request is None:
+        return ""
+    login, session = request.username or "", request.session_hash or ""
+    if request.headers.get("x-gradio-user") == "mcp":
+        session = uuid.uuid4().hex
+    return user(login, session, request.client.host if request.client else "")

@@ -1,7 +1,6 @@
 """The page's labels, English and Chinese, and the words that Gradio's own Chinese lacks."""
 
 TEXTS: dict[str, tuple[str, str]] = {
-    "title": ("Qwen2-Audio", "Qwen2-Audio"),
     # tabs
     "voice_tab": ("Voice chat", "语音聊天"),
     "analysis_tab": ("Audio analysis", "音频分析"),

@@ -34,7 +34,7 @@ def build_page(
         analytics_enabled=False,
         fill_width=True,
     ) as blocks:
-        state, timer = build_header(kit)
+        state, timer = build_header()
         # Outside the tabs, which come into the page only when they are opened.
         voice_kept, analysis_kept = kept_state("voice"), kept_state("analysis")
         panel = build_panel()  # shown below the tabs, which read it

@@ -77,9 +77,9 @@ SENTENCES: Sentences = {
         "回复一致率：{value:.1%}（{rows} 段有标准答案的音频）。",
     ),
     "not_saved": (
-        "The replies cannot be given as files: {reason}. They are still here in the table; "
-        "please tell the host of this page.",
-        "无法生成回答文件：{reason}。回答仍在表格中，请告知本页的管理员。",
+        "The replies cannot be given as files, as the server's disk is full or takes none. They "
+        "are still here in the table; please tell the host of this page.",
+        "服务器磁盘已满或不可写，无法生成回答文件。回答仍在表格中，请告知本页面的管理者。",
     ),
     "outside": (
         "The file {name} was not uploaded: give a clip as handle_file(path), an http(s) URL or a "

@@ -62,14 +62,16 @@ def reply(history: History, system: str | None, options: Options, desk: Desk) ->
     yield from answer(from_history(answered_only(history), system), options, desk)
 
 
-def ahead(history: History, system: str | None, engine: Engine, ear: Ear, stop: Event) -> None:
+def ahead(
+    history: History, system: str | None, engine: Engine, ear: Ear, user: str, stop: Event
+) -> None:
     """Hears the clips of a user's turn that is not finished and feeds it, in spare time.
 
     Raises:
         UserError: a clip cannot be heard.
     """
     conversation = from_history(answered_only(history), system)
-    heard, windows, _ = _hear(conversation, ear, "", stop)
+    heard, windows, _ = _hear(conversation, ear, user, stop)
     engine.prepare(heard, windows)
 
 

@@ -1,0 +1,34 @@
+"""Wrong passwords by house: after a few within a minute, none is looked at until it is over.
+
+See `demo.users` for houses; one without a name is this machine, which is not limited. This module
+knows neither requests nor accounts.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from threading import Lock
+
+MOST = 10
+SECONDS = 60.0
+
+
+class Guesses:
+    """How often each house was wrong, since at most a minute; for many threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._begun = clock, clock()
+        self._wrong: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def are_spent(self, house: str) -> bool:
+        """Whether a house may not guess again yet."""
+        with self._lock:
+            if self._clock() - self._begun >= SECONDS:
+                self._begun = self._clock()
+                self._wrong.clear()
+            return bool(house) and self._wrong[house] >= MOST
+
+    def wrong(self, house: str) -> None:
+        with self._lock:
+            self._wrong[house] += 1

@@ -1,0 +1,142 @@
+"""Sessions cost nothing: what comes from one address takes turns, and leaves room for others."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client
+from starlette.types import Message, Receive, Scope, Send
+
+from demo.exposure import HOSTED
+from demo.forwarding import PRIVATE, TRUSTED, Forwarded, trust_own_proxy
+from demo.ledger import DAY_SECONDS, Ledger
+from demo.users import house_of, user
+from tests.mcp_parts import call
+from tests.openai_server import Server, saying, talking
+from tests.serving import Served
+from tests.serving import serving as app_serving
+from tests.test_crowds import HELLO, about, join, number, numbers, until
+from tests.web import serving
+
+GREEDY, OTHER = "203.0.113.5", "203.0.113.6"
+
+# Names.
+
+
+@pytest.mark.parametrize(("login", "session", "address", "name", "house"), [
+    ("", "", "", "", ""),
+    ("", "s1", "", "s1", "s1"),
+    ("", "s1", "127.0.0.1", "s1", "s1"),  # the host, or a proxy that tells no address
+    ("", "s1", "::ffff:127.0.0.1", "s1", "s1"),
+    ("", "s1", "no address", "s1", "s1"),
+    ("", "s1", GREEDY, f"{GREEDY}/s1", GREEDY),
+    ("", "s1", f"::ffff:{GREEDY}", f"{GREEDY}/s1", GREEDY),
+    ("", "a/b", GREEDY, f"{GREEDY}/a%2Fb", GREEDY),
+    ("", "a/b", "", "a%2Fb", "a%2Fb"),
+    ("", "s1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/s1", "2001:db8:1:2::"),
+    ("me", "s1", GREEDY, "me", "me"),
+    ("a/b", "s1", GREEDY, "a%2Fb", "a%2Fb"),
+])  # fmt: skip
+def test_a_user_without_a_login_lives_at_an_address(
+    login: str, session: str, address: str, name: str, house: str
+):
+    found = user(login, session, address)
+    assert found == name
+    assert house_of(found) == house
+
+
+def test_a_hosted_app_trusts_its_hosters_proxy_and_another_only_this_machine():
+    for name in HOSTED:
+        hosted = {name: "me/mine"}
+        trust_own_proxy(hosted)
+        assert hosted[TRUSTED] == PRIVATE
+    own = {HOSTED[0]: "me/mine", TRUSTED: "10.1.2.3"}
+    trust_own_proxy(own)
+    assert own[TRUSTED] == "10.1.2.3"
+    elsewhere: dict[str, str] = {}
+    trust_own_proxy(elsewhere)
+    assert not elsewhere
+
+
+def test_nobody_names_another_address_than_was_found():
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["headers"])
+
+    async def nothing() -> Message:
+        return {}
+
+    async def told(message: Message) -> None: ...
+
+    headers = [(b"X-Forwarded-For", b"1.2.3.4"), (b"x-forwarded-for", b"5.6.7.8"), (b"a", b"b")]
+    scope = {"type": "http", "client": (GREEDY, 1), "headers": headers}
+    asyncio.run(Forwarded(app)(scope, nothing, told))
+    assert seen == [[(b"a", b"b"), (b"x-forwarded-for", GREEDY.encode())]]
+
+
+def test_a_house_may_upload_half_of_the_room_in_a_day():
+    now = 0.0
+    ledger = Ledger(200, clock=lambda: now)
+    assert ledger.has_room("a", 60)
+    assert ledger.has_room("a", 40)
+    assert not ledger.has_room("a", 1)
+    assert ledger.has_room("b", 100)
+    assert all(ledger.has_room("", 1000) for _ in range(3))
+    now = DAY_SECONDS
+    assert ledger.has_room("a", 100)
+
+
+# A running app.
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Server]:
+    with talking(saying("I hear it.")) as model:
+        yield model
+
+
+@pytest.fixture
+def app(tmp_path: Path, model: Server) -> Iterator[Served]:
+    flags = ["--engine", "openai", "--base-url", model.url, "--allow-private-urls", "--mcp"]
+    small = ["--max-waiting", "8", "--max-uploads-gb", "0.0004"]
+    with app_serving(tmp_path / "log", *flags, *small) as app:
+        yield app
+
+
+def test_many_sessions_of_one_address_leave_places_for_others(app: Served, web: str):
+    for number_ in range(12):
+        join(app, about(f"{web}/dripping.wav"), 1, f"s{number_}", GREEDY)
+    until(app, 'demo_requests_total{outcome="near"}', 7)
+    assert number(numbers(app), "demo_waiting") == 5
+    conversation = {"conversation": HELLO}
+    with pytest.raises(AssertionError, match="5 requests from your network address"):
+        asyncio.run(call(app.url, "generate", conversation, headers={"X-Forwarded-For": GREEDY}))
+    start = time.monotonic()
+    for _ in range(5):
+        other = Client(app.url, verbose=False, headers={"X-Forwarded-For": OTHER})
+        assert other.predict(HELLO, api_name="/generate") == "I hear it."
+    assert time.monotonic() - start < 20
+
+
+def test_what_one_address_uploads_leaves_room_for_others(app: Served):
+    def uploaded(address: str, megabytes: float) -> httpx.Response:
+        files = {"files": ("clip.wav", bytes(int(megabytes * 10**6)))}
+        headers = {"X-Forwarded-For": address, "Accept-Language": "en"}
+        return httpx.post(f"{app.url}/gradio_api/upload", files=files, headers=headers)
+
+    assert uploaded(GREEDY, 0.12).status_code == 200
+    refused = uploaded(GREEDY, 0.12)
+    assert refused.status_code == 507
+    assert "from your network address today" in refused.text
+    assert uploaded(OTHER, 0.12).status_code == 200
+    assert "Traceback" not in app.log
