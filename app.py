@@ -116,7 +116,8 @@ def _own(settings: Settings, loading: "Loading", watch: "Watch", ending: Event) 
     from demo.uploads import Uploads
 
     language, ledger = settings.language, Ledger(settings.max_uploads_gb * GIGABYTE)
-    outer = [Middleware(Gate, accounts=settings.auth)] if settings.auth else []
+    accounts = settings.auth
+    outer = [Middleware(Gate, accounts=accounts, language=language)] if accounts else []
     outer += [Middleware(edge, language=language) for edge in (Faults, Uploads)]
     bodies = Middleware(Bodies, clip_mb=settings.max_file_mb, ledger=ledger, language=language)
     own = [*outer, bodies, Middleware(Forwarded)]

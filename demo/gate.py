@@ -13,24 +13,32 @@ from gradio.route_utils import API_PREFIX
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as Sent
 
-from demo.guesses import SECONDS, Guesses
+from demo.faults import answer_in
+from demo.guesses import Guesses
+from demo.messages import Message, Sentences
 from demo.users import user
 
 Accounts = Sequence[tuple[str, str]]
 FREE = ("/startup-events", "/theme.css")  # of the API: `launch` and the login's page ask for them
 ROUTES = ("/metrics", "/openapi.json", "/docs", "/redoc")  # beside the API
-SPENT = "Too many wrong passwords from your network address: please try again in a minute.\n"
-RETRY = {"Retry-After": f"{SECONDS:.0f}"}
+BAD_REQUEST, TOO_MANY = 400, 429  # Gradio's form for a login tells of the first only
+SENTENCES: Sentences = {
+    "spent": (
+        "Too many wrong passwords from your network address. Please try again in a minute.",
+        "来自您所在网络地址的错误密码过多。请一分钟后再试。",
+    ),
+}
 PROGRAMS = (f"{API_PREFIX}/mcp", "/metrics")  # are told how to log in; a browser has its page
 
 
 class Gate:
     """ASGI middleware: answers 401 to whoever has no account, 429 to who guesses at passwords."""
 
-    def __init__(self, app: ASGIApp, accounts: Accounts) -> None:
-        self.app, self._accounts = app, accounts
+    def __init__(self, app: ASGIApp, accounts: Accounts, language: str = "") -> None:
+        self.app, self._accounts, self._language = app, accounts, language
         self._tokens = {name: token_urlsafe() for name, _ in accounts}
         self._guesses = Guesses()
 
@@ -42,7 +50,9 @@ class Gate:
         login = scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login")
         house = user(address=(scope.get("client") or ("", 0))[0])
         if (given or login) and self._guesses.are_spent(house):
-            await PlainTextResponse(SPENT, 429, RETRY)(scope, receive, send)
+            status = BAD_REQUEST if login else TOO_MANY
+            told = Message(SENTENCES, "spent")
+            await answer_in(told, status, scope, self._language)(scope, receive, send)
         elif login:
             await self.app(scope, receive, self._judging(send, house))
         else:
@@ -52,7 +62,7 @@ class Gate:
         """The app as who it is may have it, or a refusal."""
         name = known(given, self._accounts)
         if given and not name:
-            self._guesses.wrong(house)
+            self._guesses.wrong(house, given)
         if not name:
             has_login = not _guarded(scope["path"]) or _has_login(scope)
             return self.app if has_login else _refusal(scope["path"])
@@ -65,9 +75,9 @@ class Gate:
     def _judging(self, send: Send, house: str) -> Send:
         """`send` that sees how the login's page is answered."""
 
-        async def sending(message: Message) -> None:
+        async def sending(message: Sent) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400:
-                self._guesses.wrong(house)
+                self._guesses.wrong(house, token_urlsafe())  # whatever it was
             await send(message)
 
         return sending

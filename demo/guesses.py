@@ -1,11 +1,12 @@
 """Wrong passwords by house: after a few within a minute, none is looked at until it is over.
 
-See `demo.users` for houses; one without a name is this machine, which is not limited. This module
-knows neither requests nor accounts.
+The same one again is no guess: it is a program's, or that of a proxy with accounts of its own. See
+`demo.users` for houses; one without a name is this machine, which is not limited. This module knows
+neither requests nor accounts.
 """
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from threading import Lock
 
@@ -18,7 +19,7 @@ class Guesses:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._begun = clock, clock()
-        self._wrong: Counter[str] = Counter()
+        self._wrong: defaultdict[str, set[int]] = defaultdict(set)
         self._lock = Lock()
 
     def are_spent(self, house: str) -> bool:
@@ -27,8 +28,9 @@ class Guesses:
             if self._clock() - self._begun >= SECONDS:
                 self._begun = self._clock()
                 self._wrong.clear()
-            return bool(house) and self._wrong[house] >= MOST
+            return bool(house) and len(self._wrong[house]) >= MOST
 
-    def wrong(self, house: str) -> None:
+    def wrong(self, house: str, given: object) -> None:
+        """Notes what was given for a password; of it only its hash is kept."""
         with self._lock:
-            self._wrong[house] += 1
+            self._wrong[house].add(hash(given))
