@@ -89,12 +89,12 @@ def _decided(settings: Settings) -> "Chosen":
     """The engine to build; ends the process in a sentence where it, or the page, could not be."""
     from demo.choosing import chosen
     from demo.engine import EngineError
-    from demo.forwarding import trust_own_proxy
+    from demo.forwarding import trust_proxies
     from demo.ui.page import uploads_folder
     from demo.uploads import FolderError, require_writable, take_own_folder
 
     try:
-        trust_own_proxy(os.environ)
+        trust_proxies(os.environ, settings.host)
         choice = chosen(settings)
         take_own_folder()
         require_writable(uploads_folder())

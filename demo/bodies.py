@@ -17,7 +17,8 @@ from demo.faults import answer_in
 from demo.hearing.rules import MEGABYTE
 from demo.ledger import Ledger
 from demo.messages import Message, Sentences, size
-from demo.users import user
+from demo.uploads import UPLOAD
+from demo.users import house_at
 
 SENTENCES: Sentences = {
     "too_large": (
@@ -25,10 +26,10 @@ SENTENCES: Sentences = {
         "该请求超过 {limit:.0f} MB。请先逐个上传其中的音频。",
     ),
     "too_much": (
-        "{limit} have been uploaded from your network address today, and this server takes no more "
-        "of one. What you typed is kept; please come back tomorrow.",
-        "您所在网络地址今天已上传 {limit}，已达本服务器对单个地址的上限。"
-        "已输入的内容仍在，请明天再来。",
+        "{limit} have been uploaded from your network address within a day, and this server takes "
+        "no more from one. What you typed is kept; please come back later.",
+        "您所在网络地址在一天内已上传 {limit}，已达本服务器对单个地址的上限。"
+        "已输入的内容仍在，请稍后再来。",
     ),
 }
 TOO_LARGE, INSUFFICIENT_STORAGE = 413, 507
@@ -50,7 +51,7 @@ class Bodies:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self._of_uploads(scope) if scope["path"].endswith("/upload") else self._of_others()
+        limit = self._of_uploads(scope) if scope["path"].endswith(UPLOAD) else self._of_others()
         over, begun = False, False
 
         async def receiving() -> Event:
@@ -77,7 +78,7 @@ class Bodies:
     def _of_uploads(self, scope: Scope) -> "_Limit":
         address = (scope.get("client") or ("", 0))[0]
         told = Message(SENTENCES, "too_much", limit=size(self._ledger.limit))
-        may = partial(self._ledger.has_room, user(address=address))
+        may = partial(self._ledger.has_room, house_at(address))
         return _Limit(may, told, INSUFFICIENT_STORAGE)
 
     def _of_others(self) -> "_Limit":

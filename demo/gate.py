@@ -19,7 +19,7 @@ from starlette.types import Message as Sent
 from demo.faults import answer_in
 from demo.guesses import Guesses
 from demo.messages import Message, Sentences
-from demo.users import user
+from demo.users import house_at
 
 Accounts = Sequence[tuple[str, str]]
 FREE = ("/startup-events", "/theme.css")  # of the API: `launch` and the login's page ask for them
@@ -46,9 +46,9 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("authorization", "")
+        given = "" if _has_login(scope) else _basic(scope)
         login = scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login")
-        house = user(address=(scope.get("client") or ("", 0))[0])
+        house = house_at((scope.get("client") or ("", 0))[0])
         if (given or login) and self._guesses.are_spent(house):
             status = BAD_REQUEST if login else TOO_MANY
             told = Message(SENTENCES, "spent")
@@ -64,8 +64,8 @@ class Gate:
         if given and not name:
             self._guesses.wrong(house, given)
         if not name:
-            has_login = not _guarded(scope["path"]) or _has_login(scope)
-            return self.app if has_login else _refusal(scope["path"])
+            free = not _guarded(scope["path"]) or _has_login(scope)
+            return self.app if free else _refusal(scope["path"])
 
         async def entered(scope: Scope, receive: Receive, send: Send) -> None:
             await self.app(logged_in(scope, name, self._tokens[name]), receive, send)
@@ -73,21 +73,28 @@ class Gate:
         return entered
 
     def _judging(self, send: Send, house: str) -> Send:
-        """`send` that sees how the login's page is answered."""
+        """`send` for the login's form, which counts as a wrong guess until it is found right."""
+        guess = token_urlsafe()
+        self._guesses.wrong(house, guess)
 
         async def sending(message: Sent) -> None:
-            if message["type"] == "http.response.start" and message["status"] >= 400:
-                self._guesses.wrong(house, token_urlsafe())  # whatever it was
+            if message["type"] == "http.response.start" and message["status"] < BAD_REQUEST:
+                self._guesses.right(house, guess)
             await send(message)
 
         return sending
 
 
-def known(authorization: str, accounts: Accounts) -> str:
-    """The name of the account that a Basic authorization is of; "" where it is nobody's."""
-    kind, _, coded = authorization.partition(" ")
+def _basic(scope: Scope) -> str:
+    """What a Basic authorization carries; "" where there is none."""
+    kind, _, coded = Headers(scope=scope).get("authorization", "").partition(" ")
+    return coded if kind.lower() == "basic" else ""
+
+
+def known(coded: str, accounts: Accounts) -> str:
+    """The name of the account that a Basic authorization carries; "" where it is nobody's."""
     try:
-        given = b64decode(coded, validate=True) if kind.lower() == "basic" else b""
+        given = b64decode(coded, validate=True)
     except ValueError:
         return ""
     for name, password in accounts:

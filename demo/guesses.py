@@ -1,8 +1,8 @@
 """Wrong passwords by house: after a few within a minute, none is looked at until it is over.
 
 The same one again is no guess: it is a program's, or that of a proxy with accounts of its own. See
-`demo.users` for houses; one without a name is this machine, which is not limited. This module knows
-neither requests nor accounts.
+`demo.users` for houses; what has no name may be many behind one proxy, and may guess more often.
+This module knows neither requests nor accounts.
 """
 
 import time
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from threading import Lock
 
 MOST = 10
+MOST_UNKNOWN = 100
 SECONDS = 60.0
 
 
@@ -28,9 +29,14 @@ class Guesses:
             if self._clock() - self._begun >= SECONDS:
                 self._begun = self._clock()
                 self._wrong.clear()
-            return bool(house) and len(self._wrong[house]) >= MOST
+            return len(self._wrong[house]) >= (MOST if house else MOST_UNKNOWN)
 
     def wrong(self, house: str, given: object) -> None:
         """Notes what was given for a password; of it only its hash is kept."""
         with self._lock:
             self._wrong[house].add(hash(given))
+
+    def right(self, house: str, given: object) -> None:
+        """It was none after all."""
+        with self._lock:
+            self._wrong[house].discard(hash(given))

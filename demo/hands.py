@@ -29,6 +29,7 @@ class Job(Generic[T]):
 
     work: Work[T]
     user: str
+    late: bool = False
     stop: Event = field(default_factory=Event)
     future: Future[T] = field(default_factory=Future)
 
@@ -38,18 +39,17 @@ class Hands:
 
     def __init__(self, threads: int = THREADS, share: int = SHARE) -> None:
         self._threads, self._share = threads, share
-        self._waiting: FairQueue[Job[Any]] = FairQueue(
-            sys.maxsize, sys.maxsize
-        )  # who asks has limits
-        self._busy: Counter[str] = Counter()
+        self._waiting = FairQueue[Job[Any]](sys.maxsize, sys.maxsize)  # who asks has limits
+        self._busy, self._late = Counter[str](), Counter[str]()  # the late are busy too
         self._lock = Lock()
 
     def ask(self, work: Work[T], user: str = "", late: bool = False) -> Job[T]:
         """Begins `work` when it is the user's turn, after the others' where it is `late`.
 
-        Whoever asks must `leave`, if need be before it is done.
+        Some threads are never given to what is late, and one of each user's share. Whoever asks
+        must `leave`, if need be before it is done.
         """
-        job = Job(work, user)
+        job = Job(work, user, late)
         with self._lock:
             self._waiting.put(job, user, late=late)
             self._begin()
@@ -73,7 +73,7 @@ class Hands:
     def spare(self, work: Work[Any], user: str = "") -> None:
         """Begins what nobody waits for, errors and all; where no thread is free it is forgotten."""
         with self._lock:
-            if self._may(user):
+            if self._may(user, late=False):
                 self._start(Job(work, user))
 
     def _begin(self) -> None:
@@ -81,17 +81,26 @@ class Hands:
         while job := self._waiting.next(self._may):
             self._start(job)
 
-    def _may(self, user: str) -> bool:
+    def _may(self, user: str, late: bool) -> bool:
         """Whether there is a thread for one more thing of `user`."""
-        return not Crowd.around(user, self._busy, self._share, self._threads).limit(user)
+        if Crowd.around(user, self._busy, self._share, self._threads).limit(user):
+            return False
+        each, most = max(1, self._share - 1), max(1, self._threads // 2)
+        return not (late and Crowd.around(user, self._late, each, most).limit(user))
 
     def _start(self, job: Job[Any]) -> None:
-        self._busy[job.user] += 1
+        self._count(job, 1)
         try:  # a daemon, as a download must not keep the process from its end
             Thread(target=self._do, args=(job,), name="hands", daemon=True).start()
         except RuntimeError as error:  # the system gives no more threads
-            self._busy[job.user] -= 1
+            self._count(job, -1)
             job.future.set_exception(error)
+
+    def _count(self, job: Job[Any], by: int) -> None:
+        for counter in (self._busy, self._late) if job.late else (self._busy,):
+            counter[job.user] += by
+            if not counter[job.user]:
+                del counter[job.user]
 
     def _do(self, job: Job[Any]) -> None:
         try:
@@ -99,6 +108,5 @@ class Hands:
         except BaseException as error:  # for whoever waits for it
             job.future.set_exception(error)
         with self._lock:
-            self._busy[job.user] -= 1
-            self._busy += Counter()  # drops the users without any
+            self._count(job, -1)
             self._begin()

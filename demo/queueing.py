@@ -8,7 +8,7 @@ neither threads nor what a request is; whoever shares a queue between threads lo
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Generic, TypeVar
 
@@ -26,8 +26,8 @@ SENTENCES: Sentences = {
         "等待模型的请求太多：已有 {limit} 个。内容没有丢失，请稍后重新发送。",
     ),
     "near": (
-        "{near} requests from your network address are under way, and the {free} places that are "
-        "left are for others. Nothing is lost; please send it again in a moment.",
+        "There are as many requests from your network address under way ({near}) as places left "
+        "for others ({free}). Nothing is lost; please send it again in a moment.",
         "来自您所在网络地址的请求已有 {near} 个，剩余的 {free} 个位置留给其他人。"
         "内容没有丢失，请稍后重新发送。",
     ),
@@ -95,6 +95,11 @@ def require_room(user: str, crowd: Crowd) -> None:
         raise CrowdedError(key, limit=limit, near=crowd.near, free=crowd.free)
 
 
+def require_own(user: str, crowd: Crowd) -> None:
+    """The same whatever others of the house have: whoever looks at that has let it in."""
+    require_room(user, replace(crowd, near=0))
+
+
 class FairQueue(Generic[T]):
     """Requests by their users: `most` in all, `each` of one user."""
 
@@ -126,9 +131,9 @@ class FairQueue(Generic[T]):
         require_room(user, Crowd(own, 0, len(users), self._each, self._most))
         self._lines[late].add(request, user)
 
-    def next(self, may: Callable[[str], bool] = lambda user: True) -> T | None:
-        """Takes out the request whose turn it is, of the users that `may` have one."""
-        ready = {late: line.first(may) for late, line in self._lines.items()}
+    def next(self, may: Callable[[str, bool], bool] = lambda user, late: True) -> T | None:
+        """Takes out the request whose turn it is, of those that `may`: by the user, and if late."""
+        ready = {late: line.first(may, late) for late, line in self._lines.items()}
         patient = self._passed < PASSED_MOST
         late = bool(ready[True]) and not (patient and ready[False])
         first = ready[late]
@@ -168,8 +173,8 @@ class _Line(Generic[T]):
             for house in self._houses.values()
         )
 
-    def first(self, may: Callable[[str], bool]) -> tuple[str, T] | None:
-        return next((one for one in self.order() if may(one[0])), None)
+    def first(self, may: Callable[[str, bool], bool], late: bool) -> tuple[str, T] | None:
+        return next((one for one in self.order() if may(one[0], late)), None)
 
     def serve(self, user: str, request: T) -> None:
         """Takes out a request; its house and its user have their next turn after the others."""

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
+from gradio.route_utils import API_PREFIX
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from demo.faults import answer_in
@@ -42,9 +44,11 @@ SENTENCES: Sentences = {
         "无法在 {folder} 中保存上传的文件：{reason}。请用 GRADIO_TEMP_DIR 指定其他目录。",
     ),
 }
+UPLOAD = f"{API_PREFIX}/upload"  # of Gradio's routes
+UNUSED = f"{API_PREFIX}/process_recording"  # keeps what is sent to it, for ever and uncounted
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT)
-BAD_REQUEST, INSUFFICIENT_STORAGE = 400, 507
+BAD_REQUEST, NOT_FOUND, INSUFFICIENT_STORAGE = 400, 404, 507
 BROKEN_OFF_SECONDS = 600  # without a byte more
 CLIP_FOLDER = re.compile("[0-9a-f]{64}")  # Gradio's name for the folder of one clip
 CLIPS_KEPT_SECONDS = 24 * 3600
@@ -94,10 +98,13 @@ class Uploads:
         self.app, self._language = app, language
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].rstrip("/").endswith(UNUSED):
+            await PlainTextResponse("not here\n", NOT_FOUND)(scope, receive, send)
+            return
         try:
             await self.app(scope, receive, send)
         except (OSError, TypeError) as error:
-            upload = scope["type"] == "http" and scope["path"].endswith("/upload")
+            upload = scope["type"] == "http" and scope["path"].endswith(UPLOAD)
             key, status = _told(error)
             if not upload or not key:
                 raise
@@ -163,7 +170,7 @@ def shrink(folder: Path, most_bytes: float) -> None:
     for _, size, file in sorted(clips):
         if total <= most_bytes:
             return
-        total -= size
         with suppress(OSError):  # gone, or not empty: another clip has the same content
             file.unlink()
+            total -= size
             file.parent.rmdir()

@@ -14,9 +14,9 @@ IPV6_HOUSE = 64  # bits of an address; the others belong to one network, which c
 def user(login: str = "", session: str = "", address: str = "") -> str:
     """The name under which limits are counted; "" where nothing is known."""
     if login:
-        return quote(login, safe="")
-    house, name = _house(address), quote(session, safe="")
-    return f"{house}/{name}" if house and name else house or name
+        return _plain(login)
+    house = house_at(address)
+    return f"{house}/{_plain(session)}" if house else _plain(session)
 
 
 def house_of(user: str) -> str:
@@ -24,7 +24,7 @@ def house_of(user: str) -> str:
     return user.partition("/")[0]
 
 
-def _house(address: str) -> str:
+def house_at(address: str) -> str:
     """What stands for the network of `address`; "" for this machine: it is a proxy, or the host."""
     try:
         known = ipaddress.ip_address(address)
@@ -37,3 +37,8 @@ def _house(address: str) -> str:
     if isinstance(known, ipaddress.IPv6Address):
         known = ipaddress.IPv6Network((int(known), IPV6_HOUSE), strict=False).network_address
     return str(known)
+
+
+def _plain(name: str) -> str:
+    """A name that is no address and has no slash in it."""
+    return quote(name, safe="").replace(".", "%2E")

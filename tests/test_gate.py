@@ -1,7 +1,7 @@
 """With `--auth`, whoever has no account touches nothing, and whoever has one gets everything."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -116,11 +116,9 @@ def test_an_mcp_client_with_an_account_calls_the_tools(served: Served, login: ht
         assert reply == "Hello"
 
 
-@pytest.mark.parametrize(
-    "header", ["", "Basic", "Basic ???", "Bearer YTpi", "Basic YTpi", "Basic "]
-)
-def test_what_is_no_accounts_authorization_is_nobodys(header: str):
-    assert known(header, [ACCOUNT]) == ""
+@pytest.mark.parametrize("coded", ["", "???", "YTpi", " "])
+def test_what_is_no_accounts_authorization_is_nobodys(coded: str):
+    assert known(coded, [ACCOUNT]) == ""
 
 
 def test_who_guesses_at_passwords_is_slowed_down_and_others_are_not(
@@ -140,7 +138,26 @@ def test_who_guesses_at_passwords_is_slowed_down_and_others_are_not(
     assert [asked(f"guess {n}", **guesser) for n in range(MOST // 2)] == [401] * (MOST // 2)
     assert (entered(ACCOUNT[1], **guesser), asked(ACCOUNT[1], **guesser)) == (400, 429)
     assert (entered(ACCOUNT[1], **other), asked(ACCOUNT[1], **other)) == (200, 200)
-    assert login.get("/config", headers=guesser).status_code == 200
+    proxys = {**guesser, "Authorization": "Basic b3RoZXI6b3RoZXI="}
+    assert login.get("/config", headers=proxys).status_code == 200
+
+
+def test_guesses_at_the_same_time_are_counted_too(served: Served):
+    async def entered(client: httpx.AsyncClient, number: int) -> bool:
+        async def slowly() -> AsyncIterator[bytes]:
+            await asyncio.sleep(1)
+            yield f"username={ACCOUNT[0]}&password=guess{number}".encode()
+
+        headers = {"Content-Type": "application/x-www-form-urlencoded",
+                   "X-Forwarded-For": "203.0.113.9"}  # fmt: skip
+        answer = await client.post("/login", content=slowly(), headers=headers)
+        return "network address" in answer.text
+
+    async def all_at_once() -> list[bool]:
+        async with httpx.AsyncClient(base_url=served.url, timeout=20) as client:
+            return await asyncio.gather(*(entered(client, number) for number in range(MOST + 5)))
+
+    assert sum(asyncio.run(all_at_once())) == 5
 
 
 def test_guesses_are_forgotten_after_a_minute():
@@ -151,6 +168,9 @@ def test_guesses_are_forgotten_after_a_minute():
         for house in ("a", ""):
             guesses.wrong(house, number)
         guesses.wrong("b", "always the same")
+    guesses.right("a", 3)
+    assert not guesses.are_spent("a")
+    guesses.wrong("a", 3)
     assert guesses.are_spent("a")
     assert not guesses.are_spent("b")
     assert not guesses.are_spent("")

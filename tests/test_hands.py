@@ -60,11 +60,11 @@ def test_one_address_has_as_many_places_as_it_leaves_free():
         for number in range(4):
             stack.enter_context(places.taken(f"near/{number}"))
         for user in ("near/4", "near/0"):
-            with pytest.raises(CrowdedError, match="4 requests from your network address"):
+            with pytest.raises(CrowdedError, match=r"your network address under way \(4\)"):
                 stack.enter_context(places.taken(user))
         for number in range(2):
             stack.enter_context(places.taken(f"far/{number}"))
-        with pytest.raises(CrowdedError, match="the 2 places"):
+        with pytest.raises(CrowdedError, match=r"for others \(2\)"):
             stack.enter_context(places.taken("far/2"))
         for user in ("a", "b"):  # who has none finds one to the last
             stack.enter_context(places.taken(user))
@@ -130,6 +130,21 @@ def test_one_address_leaves_hands_for_others():
             stack.enter_context(hands.doing(until_stopped, f"near/{number}"))
         with hands.doing(lambda stop: "heard", "far/1") as other:
             assert other.result(SAFE_SECONDS) == "heard"
+
+
+def test_what_is_late_leaves_hands_for_what_is_not():
+    hands, begun = Hands(threads=4, share=2), []
+
+    def noted(stop: Event) -> str:
+        begun.append(1)
+        return until_stopped(stop)
+
+    with ExitStack() as stack:
+        for user in "aabbcc":
+            stack.callback(hands.leave, hands.ask(noted, user, late=True))
+        jobs = [stack.enter_context(hands.doing(lambda stop: "heard", user)) for user in "ad"]
+        assert [job.result(SAFE_SECONDS) for job in jobs] == ["heard", "heard"]
+        assert len(begun) == 2
 
 
 def test_users_take_turns():

@@ -93,8 +93,15 @@ def test_the_folder_of_voices_is_closed_to_others(tmp_path: Path, monkeypatch: p
 
 def test_a_request_larger_than_a_clip_is_refused_before_it_is_read(app: Served):
     with httpx.Client(base_url=app.url, auth=("me", "secret")) as client:
-        body = (b"x" * 10**6 for _ in range(400))
-        answer = client.post("/gradio_api/call/generate", content=body)
-        assert answer.status_code == 413
-        assert "larger than 137 MB" in answer.text
+        for route in ("call/generate", "run/upload"):
+            body = (b"x" * 10**6 for _ in range(400))
+            answer = client.post(f"/gradio_api/{route}", content=body)
+            assert answer.status_code == 413
+            assert "larger than 137 MB" in answer.text
         assert client.get("/healthz").text == "ok\n"
+
+
+def test_a_route_that_would_keep_what_is_sent_for_ever_is_not_there(app: Served):
+    with httpx.Client(base_url=app.url, auth=("me", "secret")) as client:
+        answer = client.post("/gradio_api/process_recording", files={"video": ("a.mp4", wav())})
+        assert answer.status_code == 404

@@ -95,8 +95,8 @@ SENTENCES: Sentences = {
         "您已有 {limit} 个批处理正在运行，已达上限。请等待其中一个结束或将其停止，然后重新开始。",
     ),
     "near": (
-        "{near} batches from your network address are running already, and the {free} more that "
-        "may run are for others. Nothing is lost; please start this one again later.",
+        "There are as many batches from your network address running ({near}) as others may still "
+        "start ({free}). Nothing is lost; please start this one again later.",
         "来自您所在网络地址的批处理已有 {near} 个在运行，其余 {free} 个名额留给其他人。"
         "内容没有丢失，请稍后重新开始。",
     ),
