@@ -134,10 +134,13 @@ class Chat:
         yield self.finish(shown, request)
 
     def finish(self, history: History, request: gr.Request) -> Updates:
-        """Gives the entry back; a turn that failed goes back into it, if it can take it."""
+        """Gives the entry back; a turn that failed goes back into it, if it can take it.
+
+        Not where words of a reply have come: they stay, and the turn can be retried.
+        """
         history = past.settled(history, self.kit.language(request))
-        problem = past.failure(history)
-        before, turn, _ = past.split(history)
+        before, turn, replied = past.split(history)
+        problem = None if past.has_words(replied) else past.failure(history)
         refilled = problem and self.entry.refill(past.words_of(turn), past.paths_of(turn))
         if refilled:
             history = before

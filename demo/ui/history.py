@@ -106,11 +106,16 @@ def answered_only(history: History) -> History:
     kept = turn
     while before:
         before, earlier, replies = split(before)
-        if any(kind_of(reply) is None and text_of(reply).strip() for reply in replies):
+        if has_words(replies):
             kept = [*earlier, *replies, *kept]
         elif not earlier:
             kept = [*replies, *kept]
     return kept
+
+
+def has_words(replies: History) -> bool:
+    """Whether the model said something in the messages."""
+    return any(kind_of(reply) is None and text_of(reply).strip() for reply in replies)
 
 
 def edited(history: History, index: int, text: str) -> History:

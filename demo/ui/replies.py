@@ -4,7 +4,7 @@ It knows the engine only by its replies, and nothing of the page's components.
 """
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -32,26 +32,29 @@ def replies(
 ) -> Iterator[History]:
     """The history with the reply to its last turn, then with those to `script`'s, as they grow.
 
-    `fields` are the settings panel's. An error becomes a note, and ends it.
+    `fields` are the settings panel's. An error becomes a note after the words that have come, and
+    ends it.
     """
-    language = kit.language(request)
+    language, shown = kit.language(request), history
     try:
         for turn in [[], *script]:
-            history = [*history, *turn]
-            history = yield from _replied(kit, history, request, fields)
+            shown = asked = [*shown, *turn]
+            for shown in _replied(kit, asked, request, fields):
+                yield shown
+        return
     except EngineError as error:
-        yield [*history, past.note(numbered(error.say(language), error, language), "error")]
+        text = numbered(error.say(language), error, language)
     except UserError as error:  # a clip or an option: nothing that the host could look up
-        yield [*history, past.note(error.say(language), "error")]
+        text = error.say(language)
     except Exception as error:  # at the page's edge: after an error of ours the entry is given back
         log.error("request %s failed: %s", request_id(error), place_of(error))
         text = numbered(_say("failed", language), error, language)
-        yield [*history, past.note(text, "error")]
+    yield [*past.without_pending(shown), past.note(text, "error")]
 
 
 def _replied(
     kit: Kit, history: History, request: gr.Request, fields: Sequence[Any]
-) -> Generator[History, None, History]:
+) -> Iterator[History]:
     language = kit.language(request)
     system, options = chosen(*fields)
     count = len(past.paths_of(past.split(history)[1]))
@@ -61,9 +64,7 @@ def _replied(
         text, heard = now.text, [*history, *_notes(clips, language)]
         yield [*heard, *(past.said(text) or [_awaited(now, language)])]
     silent = past.note(_say("silent", language), "silent")
-    heard = [*heard, *(past.said(text) or [silent])]
-    yield heard
-    return heard
+    yield [*heard, *(past.said(text) or [silent])]
 
 
 def _awaited(now: Reply, language: Language) -> dict[str, Any]:
