@@ -126,14 +126,14 @@ def _own(settings: Settings, loading: "Loading", watch: "Watch", ending: Event) 
 
 def _sweep(page: "Blocks", settings: Settings, ending: ExitStack) -> None:
     """Forgets old uploads and pages that were left, until `ending` is closed."""
-    from demo.sweeping import EVERY_SECONDS, FORGET_EVERY_SECONDS, Sweeper, forget_left
+    from demo.sweeping import EVERY_SECONDS, FORGET_EVERY_SECONDS, Clock, Sweeper, forget_left
     from demo.ui.page import uploads_folder
     from demo.uploads import clean, shrink
 
-    folder, most = uploads_folder(), settings.max_uploads_gb * GIGABYTE
+    folder, most, now = uploads_folder(), settings.max_uploads_gb * GIGABYTE, Clock()
     for jobs, every in (
-        ((lambda: clean(folder), lambda: shrink(folder, most)), EVERY_SECONDS),
-        ((lambda: forget_left(page.state_holder),), FORGET_EVERY_SECONDS),
+        ((lambda: clean(folder, now()), lambda: shrink(folder, most)), EVERY_SECONDS),
+        ((lambda: forget_left(page.state_holder, now()),), FORGET_EVERY_SECONDS),
     ):
         sweeper = Sweeper(jobs, every)
         sweeper.start()

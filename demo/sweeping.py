@@ -9,9 +9,10 @@ no model and no sound.
 import ctypes
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 EVERY_SECONDS = 60.0
@@ -23,6 +24,25 @@ M_ARENA_MAX = -8  # glibc's number for how many there may be
 ARENAS = 2
 
 log = logging.getLogger(__name__)
+
+
+class Clock:
+    """Seconds since 1970 that no jump of the system's clock makes later than they are.
+
+    What is a day old by a clock that was set a day ahead would be deleted; what is thought younger
+    than it is stays a little longer. A machine that sleeps is thought to have stood still.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall, self._steady = wall, steady
+        self._begun = wall() - steady()
+
+    def __call__(self) -> float:
+        return min(self._wall(), self._begun + self._steady())
 
 
 class Sweeper(threading.Thread):
@@ -45,7 +65,10 @@ class Sweeper(threading.Thread):
 
 
 def forget_left(
-    sessions: Any, seconds: float = LEFT_SECONDS, copy_seconds: float = COPY_SECONDS
+    sessions: Any,
+    now: float,
+    seconds: float = LEFT_SECONDS,
+    copy_seconds: float = COPY_SECONDS,
 ) -> None:
     """Drops the sessions in Gradio's state holder whose page was left and unused for so long.
 
@@ -53,10 +76,10 @@ def forget_left(
     anew what it needs of it. A page that comes back with the same session, as after a laptop's
     sleep, gets a new one: its conversation is in the browser.
     """
-    copies = [one for one in left_for(sessions, copy_seconds).values() if one.config_values]
+    copies = [one for one in left_for(sessions, now, copy_seconds).values() if one.config_values]
     for session in copies:
         session.config_values = {}
-    left = left_for(sessions, seconds)
+    left = left_for(sessions, now, seconds)
     with sessions.lock:
         for name in left:
             sessions.session_data.pop(name, None)
@@ -65,13 +88,12 @@ def forget_left(
         give_back()
 
 
-def left_for(sessions: Any, seconds: float) -> dict[str, Any]:
+def left_for(sessions: Any, now: float, seconds: float) -> dict[str, Any]:
     """The sessions whose page was left and that were not used for so long, or a day, by name.
 
     A page that lost its connection for a moment counts as left for ever, and may be in use.
     """
-    now = datetime.now()
-    before, day_before = (now - timedelta(seconds=one) for one in (seconds, UNUSED_SECONDS))
+    before, day_before = (datetime.fromtimestamp(now - one) for one in (seconds, UNUSED_SECONDS))
     return {
         name: session
         for name, session in list(sessions.session_data.items())

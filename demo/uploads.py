@@ -12,7 +12,6 @@ import os
 import re
 import stat
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -125,13 +124,12 @@ def _told(error: OSError | TypeError) -> tuple[str, int]:
     return "", 0
 
 
-def clean(folder: Path, broken_off: float = BROKEN_OFF_SECONDS) -> None:
-    """Deletes uploads that broke off so many seconds ago, and clips that are a day old.
+def clean(folder: Path, now: float, broken_off: float = BROKEN_OFF_SECONDS) -> None:
+    """Deletes uploads that broke off so many seconds before `now`, and clips that are a day old.
 
     Gradio writes an upload right into `folder`, and moves it into a folder of its own there once
     it is whole.
     """
-    now = time.time()
     with suppress(OSError), os.scandir(folder) as found:
         for entry in found:
             if CLIP_FOLDER.fullmatch(entry.name):

@@ -7,7 +7,7 @@ import threading
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
-from demo.sweeping import Sweeper, left_for
+from demo.sweeping import Clock, Sweeper, left_for
 from tests.serving import ROOT
 
 VISITS = """
@@ -31,7 +31,7 @@ end = time.monotonic() + 30
 while not sessions.session_data[gone].is_closed and time.monotonic() < end:
     time.sleep(0.1)
 copied = bool(sessions.session_data[gone].config_values)
-forget_left(sessions, seconds=3600, copy_seconds=0)
+forget_left(sessions, time.time(), seconds=3600, copy_seconds=0)
 found = {
     "soon": gone in sessions, "copied": copied, "copies": bool(sessions[gone].config_values),
     "said": list(sessions[gone].state_data.values()),
@@ -40,9 +40,9 @@ found = {
 leaves.session_hash = gone
 leaves.predict("more", api_name="/keep")
 found["said later"] = list(sessions[gone].state_data.values())
-forget_left(sessions, seconds=3600, copy_seconds=60)
+forget_left(sessions, time.time(), seconds=3600, copy_seconds=60)
 found["copied in use"] = bool(sessions[gone].config_values)
-forget_left(sessions, seconds=0)
+forget_left(sessions, time.time(), seconds=0)
 print(json.dumps({**found, "later": gone in sessions, "others": stays.session_hash in sessions}))
 """
 
@@ -79,4 +79,15 @@ def test_a_session_that_nobody_used_for_a_day_counts_as_left():
     open_page, gone = SimpleNamespace(is_closed=False), SimpleNamespace(is_closed=False)
     used = {"open": now - timedelta(hours=23), "gone": now - timedelta(hours=25)}
     sessions = SimpleNamespace(session_data={"open": open_page, "gone": gone}, time_last_used=used)
-    assert left_for(sessions, 600) == {"gone": gone}
+    assert left_for(sessions, now.timestamp(), 600) == {"gone": gone}
+
+
+def test_a_jump_of_the_clock_makes_nothing_older_than_it_is():
+    wall, steady = 1_000_000.0, 50.0
+    clock = Clock(lambda: wall, lambda: steady)
+    wall, steady = wall + 10, steady + 10
+    assert clock() == 1_000_010
+    wall += 90_000
+    assert clock() == 1_000_010
+    wall -= 180_000
+    assert clock() == 910_010
