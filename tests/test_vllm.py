@@ -203,19 +203,40 @@ def test_an_evaluation_through_both_servers_is_that_of_this_machine(
     assert [one["response"] for one in there] == [one["response"] for one in here]
 
 
+def told(engine: Engine, who: str) -> dict[str, str]:
+    """What a user is told, one reply after another; where one ended in an error, its key."""
+    replies = {}
+    for case in CASES:
+        try:
+            replies[case] = said(engine, case, GREEDY, who)
+        except RemoteError as error:
+            replies[case] = error.key
+    return replies
+
+
 def test_the_other_server_takes_over_where_one_is_killed(
     engine: Any, two: tuple[Vllm, Vllm], local: Engine
 ):
-    """The last test here: one of the two is gone after it."""
+    """The last test here: one of the two is gone after it.
+
+    Of each of its users, who all have a reply under way, only that one may break off.
+    """
     first, second = two
-    users = [f"user {number}" for number in range(16)]
-    its = [who for who in users if next(engine._servers.for_(who)).url == first.url]
-    reply = engine.stream(*CASES["analysis"], LONG, its[0])
-    while not next(reply):
-        pass
-    first.kill()
-    with pytest.raises(RemoteError, match="in the middle of this reply"):
-        list(reply)
-    expected = said(local, "voice")
-    assert [said(engine, "voice", GREEDY, who) for who in [its[0], *users]] == [expected] * 17
+    users = [f"user {number}" for number in range(32)]
+    *its, its_last = [who for who in users if next(engine._servers.for_(who)).url == first.url]
+    others = [who for who in users if who not in (*its, its_last)]
+    expected = {case: said(local, case) for case in CASES}
+    with ThreadPoolExecutor(8) as pool:
+        asked = {who: pool.submit(told, engine, who) for who in (*its[:4], *others[:4])}
+        doomed = engine.stream(*CASES["analysis"], LONG, its_last)
+        while not next(doomed):
+            pass
+        first.kill()
+        with pytest.raises(RemoteError, match="in the middle of this reply"):
+            list(doomed)
+    for who, replies in asked.items():
+        broken = [case for case, text in replies.result().items() if text == "broke_off"]
+        assert len(broken) <= (who in its), who
+        assert replies.result() == expected | dict.fromkeys(broken, "broke_off"), who
+    assert [said(engine, "voice", GREEDY, who) for who in users] == [expected["voice"]] * len(users)
     assert second.process.poll() is None
