@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,15 +47,23 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    log_file: Path, *flags: str, scheme: str = "http", ready: bool = True, port: int = 0
+    log_file: Path,
+    *flags: str,
+    scheme: str = "http",
+    ready: bool = True,
+    port: int = 0,
+    environ: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
-    """The app with `flags`, once its page answers and, if `ready`, its engine too."""
+    """The app with `flags`, once its page answers and, if `ready`, its engine too.
+
+    It knows the variables of `environ` beside those of this process.
+    """
     port = port or free_port()
-    environ = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "2"}
+    own = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "2", **(environ or {})}
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port), *flags],
-            cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT,
+            cwd=ROOT, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
     served = Served(f"{scheme}://127.0.0.1:{port}", process, log_file)
     try:
