@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from demo.audio import Clip, Ear, Limits
+from demo.audio import Clip, Ear, Limits, Sandbox
 
 Source = str | Path | bytes
 OPEN = Limits(max_file_mb=2, allow_private_urls=True, download_seconds=0.5, stall_seconds=0.3)
@@ -22,9 +22,9 @@ class Input:
     name: str | None = None
     limits: Limits = Limits()
 
-    def hear(self, place: Path | str) -> Clip:
+    def hear(self, place: Path | str, sandbox: Sandbox | None = None) -> Clip:
         source = self.source(place) if callable(self.source) else self.source
-        return Ear(self.limits).hear(source, self.name)
+        return Ear(self.limits, sandbox=sandbox).hear(source, self.name)
 
 
 def half(content: bytes) -> bytes:

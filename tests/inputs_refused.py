@@ -1,6 +1,7 @@
 """The inputs that get an error: no sound, not fit, not there."""
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ SDP = (  # FFmpeg would open the port and wait for a call
 CONCAT = b"ffconcat version 1.0\nfile /etc/hostname\n"
 
 
+@cache
 def refused() -> list[Input]:
     """What gets an error."""
     return [*_no_sound(), *_not_fit(), *_not_there()]

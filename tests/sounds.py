@@ -52,7 +52,7 @@ def by_av(
         if bit_rate:
             sound.bit_rate = bit_rate
         if video:
-            _add_video(container)
+            add_video(container)
         samples = tone(rate=rate) if samples is None else samples
         packed = np.repeat(samples, av.AudioLayout(layout).nb_channels)[None]
         frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
@@ -68,7 +68,7 @@ def by_av(
 def video_only(kind: str = "mp4") -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=kind) as container:
-        _add_video(container)
+        add_video(container)
     return file.getvalue()
 
 
@@ -99,7 +99,7 @@ def write_long_wav(file: BinaryIO, seconds: int, rate: int = 8_000) -> None:
     file.truncate(44 + seconds * rate)
 
 
-def _add_video(container: Any, frames: int = 10) -> None:
+def add_video(container: Any, frames: int = 10) -> None:
     video = container.add_stream("mpeg4", rate=5)
     video.width = video.height = 64
     video.pix_fmt = "yuv420p"

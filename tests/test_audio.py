@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from demo.audio import MIN_SECONDS, SAMPLE_RATE, SENTENCES, AudioError, Clip, Ear, Limits, describe
 from demo.hearing.rules import NAME_CHARACTERS, shown_name
 from demo.messages import Message
-from tests.inputs import Input, odd, ordinary, outcome, refused
+from tests.inputs import Input, hostile, odd, ordinary, outcome, refused
 from tests.sounds import TONE_HZ, tone, wav
 
 
@@ -69,6 +69,21 @@ def test_what_cannot_be_heard_gets_its_sentence_at_once(trial, tmp_path):
     for language in ("en", "zh"):
         assert str(tmp_path.parent) not in caught.value.say(language)
     assert time.monotonic() - started < 5
+
+
+@titled(hostile())
+def test_a_hostile_file_is_heard_or_gets_its_sentence_at_once(trial, tmp_path):
+    started = time.monotonic()
+    key, sentence = outcome(trial, tmp_path)
+    assert key == trial.gets, sentence
+    assert key == "heard" or trial.name in sentence
+    assert time.monotonic() - started < 5
+
+
+def test_at_least_sixty_files_are_not_what_people_have():
+    titles = {trial.title for trial in [*odd(), *refused(), *hostile()]}
+    assert len(titles) >= 60
+    assert not titles & {trial.title for trial in ordinary()}
 
 
 def test_a_file_without_permission_is_refused(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 from demo.audio import SAMPLE_RATE, AudioError, Ear, Limits
 from tests.sounds import by_av, by_soundfile, tone, wav, write_long_wav
+from tests.traps import HOUR, silent_flac
 
 # Limits
 
@@ -26,26 +27,46 @@ def test_a_two_hour_file_is_refused_by_its_header(tmp_path):
 
 MEMORY = """
 import sys
-from demo.audio import Ear, Limits
+from demo.audio import AudioError, Ear, Limits
 def peak_kb():
     status = open("/proc/self/status").read().splitlines()
     return int(next(line for line in status if line.startswith("VmHWM")).split()[1])
 before = peak_kb()
-clip = Ear(Limits(max_minutes=150)).hear(sys.argv[1])
-print(clip.samples.nbytes, 1024 * (peak_kb() - before))
+try:
+    samples = Ear(Limits(max_minutes=float(sys.argv[2]))).hear(sys.argv[1]).samples.nbytes
+except AudioError:
+    samples = 0
+print(samples, 1024 * (peak_kb() - before))
 """
+measures = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to measure")
+def memory(path: Path, max_minutes: float) -> tuple[int, int]:
+    """The bytes of the samples that are heard, and those that hearing needs."""
+    command = [sys.executable, "-c", MEMORY, str(path), str(max_minutes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    samples, needed = map(int, done.stdout.split())
+    return samples, needed
+
+
+@measures
 def test_two_hours_need_little_more_memory_than_their_samples(tmp_path):
     path = tmp_path / "lecture.wav"
     with path.open("wb") as file:
         write_long_wav(file, seconds=7200)
-    command = [sys.executable, "-c", MEMORY, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    samples, needed = map(int, done.stdout.split())
+    samples, needed = memory(path, max_minutes=150)
     assert samples == 7200 * SAMPLE_RATE * 4
     assert needed < 1.2 * samples
+
+
+@measures
+@pytest.mark.parametrize("said", [20 * HOUR, 0])
+def test_twenty_hours_in_a_small_file_need_no_memory_for_twenty_hours(tmp_path, said):
+    path = tmp_path / "silence.flac"
+    path.write_bytes(silent_flac(20 * HOUR, said))
+    samples, needed = memory(path, max_minutes=10)
+    assert samples == 0
+    assert needed < 2.5 * 600 * SAMPLE_RATE * 4
 
 
 def test_a_limit_of_the_host_is_kept():

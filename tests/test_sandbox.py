@@ -16,6 +16,7 @@ from demo.audio import AudioError, Ear, Limits
 from demo.hearing.decode import Sound
 from demo.hearing.sandbox import Sandbox, SandboxError, Source, decode_source
 from tests.fuzz import outcomes
+from tests.inputs import hostile, outcome
 from tests.sounds import tone, wav
 
 LIMITS = Limits()
@@ -145,6 +146,13 @@ def test_an_answer_that_could_not_be_read_is_nobody_elses(
 
 def _here(file: bytes) -> Sound:
     return decode_source(file, "a.wav", LIMITS)
+
+
+def test_no_hostile_file_ends_its_decoder(tmp_path: Path):
+    sandbox = Sandbox(workers=1)
+    got = {trial.title: outcome(trial, tmp_path, sandbox)[0] for trial in hostile()}
+    sandbox.close()
+    assert got == {trial.title: trial.gets for trial in hostile()}
 
 
 def test_spoiled_files_are_a_sound_or_a_sentence():

@@ -27,6 +27,7 @@ SILENCE_PEAK = 1e-4  # -80 dB of full level: three steps of 16 bits
 LOUDEST_PEAK = 2.0  # above it a file is not loud but on another scale, as of integers
 MORE_SECONDS = 0.1  # a second reading of a damaged file must hear this much more to be worth it
 STREAMED_BYTES = 0x7FFF_0000  # recorders that cannot go back write "as long as can be"
+UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's word for a flac whose head does not say, as of a stream
 
 # What soundfile may open: the formats that people have, not every one of libsndfile's.
 FORMATS = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
@@ -117,6 +118,8 @@ def _blocks(sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
 
 def _promised(sound: soundfile.SoundFile) -> float:
     """How many seconds the header says; libsndfile only logs a chunk that the file cannot hold."""
+    if sound.frames == UNKNOWN_FRAMES:
+        return 0.0
     seconds = sound.frames / sound.samplerate
     found = CUT_CHUNK.search(sound.extra_info)
     if not found:

@@ -52,7 +52,7 @@ def read(file: BinaryIO, name: str, tape: Tape) -> None:
     with container:
         stream = container.streams.best("audio")
         if stream is None:
-            raise AudioError(_why_no_track(container), name=name)
+            raise _no_track(container, file, name)
         tape.promise(_promised(container, stream))
         for frame in _frames(container, stream):
             if frame is None:
@@ -124,9 +124,12 @@ def _promised(container: Any, stream: Any) -> float:
     return (container.duration or 0) / av.time_base
 
 
-def _why_no_track(container: Any) -> str:
-    pictures = [s for s in container.streams.video if s.disposition & s.disposition.attached_pic]
-    return "only_a_picture" if pictures else "no_audio_track"
+def _no_track(container: Any, file: BinaryIO, name: str) -> AudioError:
+    videos = container.streams.video
+    if not videos:  # a head with nothing behind it, or a sound of no channels
+        return _not_audio(file, name)
+    pictures = [s for s in videos if s.disposition & s.disposition.attached_pic]
+    return AudioError("only_a_picture" if pictures else "no_audio_track", name=name)
 
 
 def _not_audio(file: BinaryIO, name: str) -> AudioError:
