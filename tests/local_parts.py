@@ -1,11 +1,14 @@
 """Conversations to ask an engine on the preview checkpoint, with clips made on the spot."""
 
+import itertools
 from typing import Any
 
 import numpy as np
+import pytest
 
 from demo.conversation import from_history
 from demo.engine import Conversation, Engine, Options
+from demo.local import LocalEngine
 
 RATE = 16_000
 GREEDY = Options(max_new_tokens=24, temperature=0)
@@ -61,3 +64,26 @@ CASES: dict[str, tuple[Conversation, list[np.ndarray]]] = {
 
 def reply(engine: Engine, case: str, options: Options) -> str:
     return "".join(engine.stream(*CASES[case], options))
+
+
+def fail_once(
+    engine: LocalEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    times: int = 1,
+    after: int = 0,
+) -> None:
+    """The last layer's forward passes after so many more raise `error`, as a full card would."""
+    layer = engine._model.model.language_model.layers[-1]
+    forward = layer.forward
+    passes = itertools.count(1)
+
+    def failing(*args: Any, **given: Any) -> Any:
+        number = next(passes)
+        if number >= after + times:
+            monkeypatch.setattr(layer, "forward", forward)
+        if number <= after:
+            return forward(*args, **given)
+        raise error
+
+    monkeypatch.setattr(layer, "forward", failing)

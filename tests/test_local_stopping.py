@@ -1,4 +1,4 @@
-"""Replies that are stopped, fail, or are made in a forked process leave the engine right."""
+"""Replies that are stopped, or are made in a forked process leave the engine right."""
 
 import multiprocessing
 import threading
@@ -14,7 +14,7 @@ from demo.conversation import from_history
 from demo.engine import Engine, EngineError, Options
 from demo.local import LocalEngine
 from demo.zerogpu import ForkingEngine
-from tests.local_parts import CASES, GREEDY, reply, user
+from tests.local_parts import CASES, GREEDY, fail_once, reply, user
 
 ENDLESS = Options(max_new_tokens=4000, temperature=0, repetition_penalty=1.0)
 SAFE_SECONDS = 20.0  # far above what is waited for, on a machine with other work
@@ -104,54 +104,6 @@ def test_requests_at_the_same_time_each_get_their_own_reply(engine: LocalEngine)
     for thread in threads:
         thread.join(SAFE_SECONDS * 3)
     assert got == expected
-
-
-def fail_once(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, error: Exception, times: int = 1
-) -> None:
-    """The last layer's next forward passes raise `error`, as a full card would."""
-    layer = engine._model.model.language_model.layers[-1]
-    forward = layer.forward
-    left = iter(range(times - 1))
-
-    def failing(*args: Any, **given: Any) -> Any:
-        if next(left, None) is None:
-            monkeypatch.setattr(layer, "forward", forward)
-        raise error
-
-    monkeypatch.setattr(layer, "forward", failing)
-
-
-def test_out_of_memory_ends_one_request_and_leaves_the_engine_right(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = reply(engine, "voice", GREEDY)
-    fail_once(engine, monkeypatch, torch.OutOfMemoryError("CUDA out of memory."), times=2)
-    with pytest.raises(EngineError, match="ran out of memory") as caught:
-        reply(engine, "analysis", GREEDY)
-    assert caught.value.__context__ is None  # nothing holds the tensors that filled the memory
-    assert engine.idle.wait(SAFE_SECONDS)
-    assert reply(engine, "voice", GREEDY) == expected
-
-
-def test_what_is_kept_makes_room_for_the_reply_that_needs_it(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = reply(engine, "voice", GREEDY)
-    assert engine.memory().conversations > 0
-    fail_once(engine, monkeypatch, torch.OutOfMemoryError("CUDA out of memory."))
-    assert reply(engine, "voice", GREEDY) == expected
-
-
-def test_any_failure_reaches_the_reader_and_leaves_the_engine_right(
-    engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    expected = reply(engine, "voice", GREEDY)
-    fail_once(engine, monkeypatch, RuntimeError("the card fell off the bus"))
-    with pytest.raises(EngineError, match="the card fell off the bus"):
-        reply(engine, "analysis", GREEDY)
-    assert "Traceback" in caplog.text
-    assert reply(engine, "voice", GREEDY) == expected
 
 
 def test_a_reply_ends_where_the_context_does(engine: LocalEngine, endless: Options) -> None:
