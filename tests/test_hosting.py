@@ -91,10 +91,22 @@ def test_the_numbers_tell_of_requests_and_of_what_was_kept(served: Served):
     assert status == 200
     assert number(text, 'demo_requests_total{outcome="done"}') >= 2
     assert number(text, "demo_first_word_seconds_count") >= 2
+    assert number(text, "demo_tokens_per_second_count") >= 2
+    assert number(text, "demo_tokens_per_second_sum") > 0
     assert number(text, "demo_running") == number(text, "demo_waiting") == 0
     assert sum(number(text, f'demo_clips_total{{from="{how}"}}') for how in ("kept", "heard")) >= 1
     assert number(text, 'demo_prompt_tokens_total{from="kept"}') > 0
     assert number(text, 'demo_bytes{what="weights"}') > 10e6
+    assert number(text, 'demo_bytes{what="clips"}') > 0
+    assert number(text, 'demo_bytes{what="conversations"}') > 0
+
+
+def test_the_numbers_tell_errors_by_their_kind(served: Served):
+    client = Client(served.url, verbose=False)
+    with pytest.raises(Exception, match="top"):
+        client.predict(GLASS, top_p=3, api_name="/chat")
+    text = asked(f"{served.url}/metrics")[1]
+    assert number(text, 'demo_requests_total{outcome="option"}') == 1
 
 
 def test_a_request_is_one_line_without_content(served: Served):

@@ -28,8 +28,18 @@ def test_a_request_is_counted_by_how_it_ended(caplog: pytest.LogCaptureFixture):
     for outcome in ("done", "nothing", "stopped"):
         assert number(text, f'demo_requests_total{{outcome="{outcome}"}}') == 1
     assert number(text, "demo_first_word_seconds_count") == 1
+    assert number(text, "demo_tokens_per_second_count") == 1
     ids = [re.search(r"id=(\w+)", line) for line in caplog.messages]
     assert [found and found[1] for found in ids][1] == request_id(raised.value)
+
+
+def test_a_reply_of_one_token_has_no_speed():
+    watch = Watch()
+    with watch.request() as seen:
+        seen.piece()
+    text = watch.numbers().decode()
+    assert number(text, "demo_first_word_seconds_count") == 1
+    assert number(text, "demo_tokens_per_second_count") == 0
 
 
 def test_a_batch_is_counted_by_how_it_ended_and_its_rows_too(caplog: pytest.LogCaptureFixture):
