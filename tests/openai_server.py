@@ -25,7 +25,7 @@ class Visit(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.model.key and self.headers["Authorization"] != f"Bearer {self.model.key}":
-            self.refuse(401, "wrong key")
+            self.refuse(401, f"wrong key: {self.headers['Authorization']}")  # some say it back
             return
         models = [{"id": MODEL, "object": "model", "created": 0, "owned_by": "us",
                    "max_model_len": 2048}]  # fmt: skip
