@@ -10,7 +10,7 @@ from openai import APIConnectionError, APIStatusError
 
 from demo.engine import NOTHING, EngineError, EngineInfo, minutes_of
 from demo.messages import Sentences
-from demo.wanted import host_of
+from demo.wanted import NO_KEY, host_of
 
 REASON_CHARACTERS = 300
 TOO_LONG = re.compile(r"context length|max_model_len|maximum model length|too long|longer than")
@@ -117,7 +117,7 @@ def explained(error: Exception, server: str, info: EngineInfo, begun: bool) -> R
 
 
 def _refused(error: APIStatusError, server: str, info: EngineInfo) -> RemoteError:
-    reason = re.sub(r"^Error code: \d+ - ", "", " ".join(str(error.message).split()))
+    reason = _reason(error)
     if found := TOO_MANY.search(reason):
         return RemoteError("too_many_clips", most=found[1])
     if REPLY.search(reason):
@@ -126,3 +126,10 @@ def _refused(error: APIStatusError, server: str, info: EngineInfo) -> RemoteErro
         context = info.context_tokens
         return RemoteError("too_long", context=context, minutes=minutes_of(context))
     return RemoteError("refused", server=server, reason=reason[:REASON_CHARACTERS])
+
+
+def _reason(error: APIStatusError) -> str:
+    """The server's own words, in one line, without the key that some say back."""
+    reason = re.sub(r"^Error code: \d+ - ", "", " ".join(str(error.message).split()))
+    key = error.request.headers.get("authorization", "").removeprefix("Bearer ")
+    return reason.replace(key, "…") if key not in ("", NO_KEY) else reason

@@ -53,17 +53,19 @@ def serving(
     ready: bool = True,
     port: int = 0,
     environ: Mapping[str, str] | None = None,
+    stdout: int | None = None,
 ) -> Iterator[Served]:
     """The app with `flags`, once its page answers and, if `ready`, its engine too.
 
-    It knows the variables of `environ` beside those of this process.
+    It knows the variables of `environ` beside those of this process. Its log is all that it
+    prints, without what goes to `stdout` where that is given.
     """
     port = port or free_port()
     own = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "2", **(environ or {})}
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port), *flags],
-            cwd=ROOT, env={**os.environ, **own}, stdout=log, stderr=subprocess.STDOUT,
+            cwd=ROOT, env={**os.environ, **own}, stdout=stdout or log, stderr=log,
         )  # fmt: skip
     served = Served(f"{scheme}://127.0.0.1:{port}", process, log_file)
     try:

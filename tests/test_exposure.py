@@ -1,5 +1,6 @@
 """What a running app gives away: no secret of its host's, and no way in but from its machine."""
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -84,3 +85,10 @@ def test_neither_accounts_in_a_file_nor_a_key_that_is_refused_are_shown(
 
 def test_by_default_only_this_machine_can_reach_the_page(served: Served):
     assert listening(served) == {"127.0.0.1"}
+
+
+def test_a_page_open_to_all_without_accounts_says_so_on_the_terminal(tmp_path: Path):
+    flags = ["--engine", "openai", "--base-url", "http://127.0.0.1:9/v1", "--host", "0.0.0.0"]
+    with serving(tmp_path / "log", *flags, ready=False, stdout=subprocess.DEVNULL) as app:
+        assert "Whoever can reach 0.0.0.0 can use this page" in app.log
+        assert listening(app) == {"0.0.0.0"}

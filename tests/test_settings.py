@@ -58,6 +58,14 @@ def test_a_wrong_value_is_named_and_ends_the_start(argv, environ, said, capsys):
     assert said in capsys.readouterr().err
 
 
+def test_a_wrong_address_is_told_without_its_password(capsys):
+    with pytest.raises(SystemExit):
+        parse(["--engine", "openai"], {"DEMO_BASE_URL": "ttp://me:secret@gpu1/v1"})
+    said = capsys.readouterr().err
+    assert "gpu1/v1: wants an address" in said
+    assert "secret" not in said
+
+
 def test_accounts_may_come_from_a_file(tmp_path):
     accounts = tmp_path / "accounts"
     accounts.write_text("ann:one\nbob:two:with colon\n")
