@@ -215,7 +215,9 @@ def _urls(parser: argparse.ArgumentParser, given: Sequence[str] | None) -> tuple
     urls = [url.strip().rstrip("/") for text in given or () for url in text.split(",")]
     for url in urls:
         if not re.match(r"https?://[^/]", url):
-            parser.error(f"--base-url {url.rpartition('@')[2]}: wants an address such as http://gpu1:8000/v1")
+            parser.error(
+                f"--base-url {url.rpartition('@')[2]}: wants an address such as http://gpu1:8000/v1"
+            )
     return tuple(urls)
 
 

@@ -93,6 +93,14 @@ def test_what_went_wrong_is_one_sentence(act: Act, key: str, words: str, tries: 
         assert raised.value.say("zh") != str(raised.value)
 
 
+def test_a_key_that_a_server_says_back_is_not_passed_on():
+    act = refusing(400, "sesame-key may not ask that")
+    with talking(act) as server, connected(server.url, key="sesame-key") as engine:
+        with pytest.raises(RemoteError, match="may not ask that") as raised:
+            said(engine)
+        assert "sesame" not in str(raised.value)
+
+
 def test_a_reply_longer_than_the_context_gets_the_room_that_is_left():
     refused = refusing(400, "max_tokens=9000 cannot be greater than max_model_len=2048.")
     with talking(refused, saying("Hello")) as server, connected(server.url) as engine:
