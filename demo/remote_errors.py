@@ -10,9 +10,10 @@ from openai import APIConnectionError, APIStatusError
 
 from demo.engine import NOTHING, EngineError, EngineInfo, minutes_of
 from demo.messages import Sentences
-from demo.wanted import NO_KEY, host_of
+from demo.wanted import host_of
 
 REASON_CHARACTERS = 300
+KEY_CHARACTERS = 8  # what is shorter is no secret and may be in any word
 TOO_LONG = re.compile(r"context length|max_model_len|maximum model length|too long|longer than")
 REPLY = re.compile(r"max_(completion_)?tokens")
 TOO_MANY = re.compile(r"at most (\d+) audio", re.IGNORECASE)
@@ -132,4 +133,4 @@ def _reason(error: APIStatusError) -> str:
     """The server's own words, in one line, without the key that some say back."""
     reason = re.sub(r"^Error code: \d+ - ", "", " ".join(str(error.message).split()))
     key = error.request.headers.get("authorization", "").removeprefix("Bearer ")
-    return reason.replace(key, "…") if key not in ("", NO_KEY) else reason
+    return reason.replace(key, "…") if len(key) >= KEY_CHARACTERS else reason
