@@ -7,6 +7,7 @@ from typing import Any
 from playwright.sync_api import Browser, Locator, Page, expect
 
 SECONDS = 1000  # Playwright counts milliseconds
+DRAWN = 0.5 * SECONDS
 PATIENCE = 45 * SECONDS  # a loaded machine with two cores
 THEIRS = (  # Gradio's own: a recorder or a player that leaves the page, a stream that is closed
     "svelte.dev/e/derived_inert",
@@ -77,7 +78,9 @@ class Visitor:
     # What a visitor does.
 
     def open(self, tab: str) -> None:
+        """Also waits until the tab is drawn: on a slow machine what comes sooner is lost."""
         self.page.locator(f'[role="tab"][data-tab-id="{tab}"]').click()
+        self.page.wait_for_timeout(DRAWN)
 
     def record(self, seconds: float) -> None:
         """Press, speak, press again."""
