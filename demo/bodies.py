@@ -14,10 +14,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Event
 
 from demo.faults import answer_in
+from demo.forwarding import address_of
 from demo.hearing.rules import MEGABYTE
 from demo.ledger import Ledger
 from demo.messages import Message, Sentences, size
-from demo.uploads import UPLOAD
+from demo.uploads import INSUFFICIENT_STORAGE, UPLOAD
 from demo.users import house_at
 
 SENTENCES: Sentences = {
@@ -32,7 +33,7 @@ SENTENCES: Sentences = {
         "已输入的内容仍在，请稍后再来。",
     ),
 }
-TOO_LARGE, INSUFFICIENT_STORAGE = 413, 507
+TOO_LARGE = 413
 WORDS_MB = 4.0  # for all that is no clip
 ENCODED = 4 / 3  # base64
 
@@ -76,9 +77,8 @@ class Bodies:
             await answer(scope, receive, send)
 
     def _of_uploads(self, scope: Scope) -> "_Limit":
-        address = (scope.get("client") or ("", 0))[0]
         told = Message(SENTENCES, "too_much", limit=size(self._ledger.limit))
-        may = partial(self._ledger.has_room, house_at(address))
+        may = partial(self._ledger.has_room, house_at(address_of(scope)))
         return _Limit(may, told, INSUFFICIENT_STORAGE)
 
     def _of_others(self) -> "_Limit":

@@ -33,6 +33,11 @@ def trust_proxies(environ: MutableMapping[str, str], host: str | None = None) ->
     )
 
 
+def address_of(scope: Scope) -> str:
+    """Where a request comes from; "" where that is not known."""
+    return (scope.get("client") or ("", 0))[0]
+
+
 class Forwarded:
     """ASGI middleware: what the header says is what was found true.
 
@@ -46,7 +51,7 @@ class Forwarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            address = (scope.get("client") or ("", 0))[0]
+            address = address_of(scope)
             told = [value for key, value in scope["headers"] if key.lower() == HEADER]
             if told and not self._warned:
                 self._warn(address, b",".join(told).decode("latin-1"))

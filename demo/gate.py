@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as Sent
 
 from demo.faults import answer_in
+from demo.forwarding import address_of
 from demo.guesses import Guesses
 from demo.messages import Message, Sentences
 from demo.users import house_at
@@ -46,9 +47,10 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = "" if _has_login(scope) else _basic(scope)
+        inside = _has_login(scope)
+        given = "" if inside else _basic(scope)
         login = scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login")
-        house = house_at((scope.get("client") or ("", 0))[0])
+        house = house_at(address_of(scope))
         if (given or login) and self._guesses.are_spent(house):
             status = BAD_REQUEST if login else TOO_MANY
             told = Message(SENTENCES, "spent")
@@ -56,15 +58,15 @@ class Gate:
         elif login:
             await self.app(scope, receive, self._judging(send, house))
         else:
-            await self._entering(given, house, scope)(scope, receive, send)
+            await self._entering(given, house, scope, inside)(scope, receive, send)
 
-    def _entering(self, given: str, house: str, scope: Scope) -> ASGIApp:
+    def _entering(self, given: str, house: str, scope: Scope, inside: bool) -> ASGIApp:
         """The app as who it is may have it, or a refusal."""
         name = known(given, self._accounts)
         if given and not name:
             self._guesses.wrong(house, given)
         if not name:
-            free = not _guarded(scope["path"]) or _has_login(scope)
+            free = inside or not _guarded(scope["path"])
             return self.app if free else _refusal(scope["path"])
 
         async def entered(scope: Scope, receive: Receive, send: Send) -> None:

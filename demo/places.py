@@ -5,18 +5,20 @@ that the limits hold for what is only downloading too. May be used from many thr
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 
 from demo.engine import Budgets
-from demo.queueing import Crowd, require_room
+from demo.messages import UserError
+from demo.queueing import Crowd, CrowdedError, require_room
 
 
 class Places:
     """Room for `most` requests, `each` of one user; `beside` of the most do not count.
 
-    `require` raises where there is none.
+    Where not `by_house`, one house may have all of them. `refusal` is raised where there is none.
     """
 
     def __init__(
@@ -24,10 +26,11 @@ class Places:
         most: int = Budgets.waiting,
         each: int = Budgets.each,
         beside: int = 0,
-        require: Callable[[str, Crowd], None] = require_room,
+        refusal: type[UserError] = CrowdedError,
+        by_house: bool = True,
     ) -> None:
         self._most, self._each, self._beside = most, each, beside
-        self._require = require
+        self._refusal, self._by_house = refusal, by_house
         self._taken: Counter[str] = Counter()
         self._lock = Lock()
 
@@ -46,7 +49,8 @@ class Places:
         """
         with self._lock:
             crowd = Crowd.around(user, self._taken, self._each, self._most, self._beside)
-            self._require(user, crowd)
+            crowd = crowd if self._by_house else replace(crowd, near=0)
+            require_room(user, crowd, self._refusal)
             self._taken[user] += 1
         try:
             yield

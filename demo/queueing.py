@@ -8,12 +8,12 @@ neither threads nor what a request is; whoever shares a queue between threads lo
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Generic, TypeVar
 
 from demo.engine import EngineError
-from demo.messages import Sentences
+from demo.messages import Sentences, UserError
 from demo.users import house_of
 
 T = TypeVar("T")
@@ -87,17 +87,11 @@ class Crowd:
         return "near" if self.near >= self.free else ""
 
 
-def require_room(user: str, crowd: Crowd) -> None:
-    """Raises CrowdedError where there is no room for one more request of `user`."""
-    key = crowd.limit(user)
-    if key:
+def require_room(user: str, crowd: Crowd, refusal: type[UserError] = CrowdedError) -> None:
+    """Raises a `refusal`, which has these keys too, where there is no room for one more."""
+    if key := crowd.limit(user):
         limit = crowd.each if key == "yours" else crowd.most
-        raise CrowdedError(key, limit=limit, near=crowd.near, free=crowd.free)
-
-
-def require_own(user: str, crowd: Crowd) -> None:
-    """The same whatever others of the house have: whoever looks at that has let it in."""
-    require_room(user, replace(crowd, near=0))
+        raise refusal(key, limit=limit, near=crowd.near, free=crowd.free)
 
 
 class FairQueue(Generic[T]):

@@ -18,7 +18,6 @@ from openai import OpenAIError
 from demo.chat_api import messages, parameters
 from demo.engine import Answer, Budgets, Conversation, EngineInfo, Item, Load, Options
 from demo.places import Places
-from demo.queueing import require_own
 from demo.remote_errors import RemoteError, explained
 from demo.servers import Server, Servers
 from demo.streaming import Stream
@@ -35,7 +34,8 @@ class RemoteEngine:
         self.info = info
         self._servers = servers
         budgets = budgets or Budgets()
-        self._places = Places(budgets.waiting, budgets.each, require=require_own)
+        # Whoever looks at houses has let the request in, and must not be overruled in its midst.
+        self._places = Places(budgets.waiting, budgets.each, by_house=False)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote", daemon=True)
         self._thread.start()

@@ -17,7 +17,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from demo.batch.rules import require_room
+from demo.batch.rules import BatchError
 from demo.engine import Engine
 from demo.messages import UserError
 from demo.places import Places
@@ -81,7 +81,7 @@ class Watch:
     ) -> None:
         self._engine = engine
         self.places = places or Places()
-        self.batches = Places(BATCHES, OWN_BATCHES, require=require_room)
+        self.batches = Places(BATCHES, OWN_BATCHES, refusal=BatchError)
         self._registry = CollectorRegistry()
         registry = self._registry
         self._ended = Counter(

@@ -4,38 +4,20 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from gradio_client import Client
 
+from tests.crowd_parts import HELLO, PATIENCE, about, join, numbers, until
+from tests.crowd_parts import model as model
+from tests.crowd_parts import web as web
 from tests.mcp_parts import call
 from tests.openai_server import Server, Visit, saying, talking
 from tests.serving import Served
 from tests.serving import serving as app_serving
-from tests.test_hosting import asked, number
-from tests.web import serving
+from tests.test_hosting import number
 
 MANY = 40  # requests of one page, which may have eight
-PATIENCE = 40  # seconds of a loaded machine, within those that a download may take
-HELLO = [{"role": "user", "content": "hello"}]
-
-
-def about(url: str) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": [{"type": "audio", "audio_url": url}]}]
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[str]:
-    with serving() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[Server]:
-    with talking(saying("I hear it.")) as model:
-        yield model
 
 
 @pytest.fixture
@@ -43,32 +25,6 @@ def app(tmp_path: Path, model: Server) -> Iterator[Served]:
     flags = ["--engine", "openai", "--base-url", model.url, "--allow-private-urls"]
     with app_serving(tmp_path / "log", *flags, "--grace-seconds", "8") as app:
         yield app
-
-
-def numbers(app: Served) -> str:
-    return asked(f"{app.url}/metrics")[1]
-
-
-def until(app: Served, name: str, value: float) -> float:
-    """The seconds until one of the app's numbers is `value`."""
-    start = time.monotonic()
-    while f"{name} {value:.1f}" not in numbers(app):
-        assert time.monotonic() - start < PATIENCE, numbers(app)
-        time.sleep(0.1)
-    return time.monotonic() - start
-
-
-def join(
-    app: Served, conversation: list[dict[str, Any]], times: int, page: str = "crowd", by: str = ""
-) -> None:
-    """Asks /generate so often, all as one page at an address, without waiting for a reply."""
-    config = httpx.get(f"{app.url}/config").json()
-    (place,) = (one["id"] for one in config["dependencies"] if one["api_name"] == "generate")
-    body = {"data": [conversation, 8, *5 * [None]], "fn_index": place, "session_hash": page}
-    headers = {"X-Forwarded-For": by} if by else {}
-    with httpx.Client(timeout=60, headers=headers) as client:
-        for _ in range(times):
-            client.post(f"{app.url}/gradio_api/queue/join", json=body).raise_for_status()
 
 
 def test_many_slow_downloads_of_one_page_hold_up_nobody(app: Served, web: str):

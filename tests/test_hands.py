@@ -1,6 +1,7 @@
 """Places and hands: one user's slow clips neither pass the limits nor hold up anybody else."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from queue import SimpleQueue
@@ -76,6 +77,16 @@ def until_stopped(stop: Event) -> str:
     return "stopped"
 
 
+def noting(begun: list[int]) -> Callable[[Event], str]:
+    """The same, which notes that it has begun."""
+
+    def work(stop: Event) -> str:
+        begun.append(1)
+        return until_stopped(stop)
+
+    return work
+
+
 def test_what_is_done_is_had_and_what_goes_wrong_is_raised():
     hands = Hands()
     with hands.doing(lambda stop: 7) as done, hands.doing(lambda stop: {}["x"]) as failed:
@@ -96,13 +107,9 @@ def test_leaving_ends_what_is_done_and_gives_its_thread_to_the_next():
 def test_one_user_never_has_all_the_hands():
     hands, begun = Hands(threads=3, share=2), []
 
-    def noted(stop: Event) -> str:
-        begun.append(1)
-        return until_stopped(stop)
-
     with ExitStack() as stack:
         for _ in range(10):
-            stack.enter_context(hands.doing(noted, "busy"))
+            stack.enter_context(hands.doing(noting(begun), "busy"))
         with hands.doing(lambda stop: "heard", "other") as other:
             assert other.result(SAFE_SECONDS) == "heard"
         assert len(begun) == 2
@@ -120,13 +127,9 @@ def test_one_address_leaves_hands_for_others():
 def test_what_is_late_leaves_hands_for_what_is_not():
     hands, begun = Hands(threads=4, share=2), []
 
-    def noted(stop: Event) -> str:
-        begun.append(1)
-        return until_stopped(stop)
-
     with ExitStack() as stack:
         for user in "aabbcc":
-            stack.callback(hands.leave, hands.ask(noted, user, late=True))
+            stack.callback(hands.leave, hands.ask(noting(begun), user, late=True))
         jobs = [stack.enter_context(hands.doing(lambda stop: "heard", user)) for user in "ad"]
         assert [job.result(SAFE_SECONDS) for job in jobs] == ["heard", "heard"]
         assert len(begun) == 2

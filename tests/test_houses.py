@@ -13,12 +13,14 @@ from demo.exposure import HOSTED
 from demo.forwarding import LOCAL, PRIVATE, TRUSTED, Forwarded, trust_proxies
 from demo.ledger import DAY_SECONDS, Ledger
 from demo.users import house_of, user
+from tests.crowd_parts import HELLO, about, join, numbers, until
+from tests.crowd_parts import model as model
+from tests.crowd_parts import web as web
 from tests.mcp_parts import call
-from tests.openai_server import Server, saying, talking
+from tests.openai_server import Server
 from tests.serving import Served
 from tests.serving import serving as app_serving
-from tests.test_crowds import HELLO, about, join, number, numbers, until
-from tests.web import serving
+from tests.test_hosting import number
 
 GREEDY, OTHER = "203.0.113.5", "203.0.113.6"
 
@@ -117,18 +119,6 @@ def test_a_house_may_upload_half_of_the_room_in_a_day():
 
 
 # A running app.
-
-
-@pytest.fixture(scope="module")
-def web() -> Iterator[str]:
-    with serving() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[Server]:
-    with talking(saying("I hear it.")) as model:
-        yield model
 
 
 @pytest.fixture(scope="module")

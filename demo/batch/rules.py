@@ -3,7 +3,6 @@
 from typing import ClassVar
 
 from demo.messages import Sentences, UserError
-from demo.queueing import Crowd
 
 SOUND = "<|audio_bos|><|AUDIO|><|audio_eos|>"
 
@@ -112,11 +111,3 @@ class BatchError(UserError):
     """A batch, or one row of it, cannot be done as asked."""
 
     sentences: ClassVar[Sentences] = SENTENCES
-
-
-def require_room(user: str, crowd: Crowd) -> None:
-    """Raises BatchError where there is no room for one more batch of `user`."""
-    key = crowd.limit(user)
-    if key:
-        limit = crowd.each if key == "yours" else crowd.most
-        raise BatchError(key, limit=limit, near=crowd.near, free=crowd.free)

@@ -24,9 +24,7 @@ from demo.messages import UserError
 from demo.watching import place_of
 
 SHELF_WINDOWS = 64  # of at most 30 s: 123 MB of sound
-HEARERS = (
-    3  # hands that fetch and decode clips while the model works; one of a user's share is left
-)
+HEARERS = 3  # clips that are fetched or decoded at once while the model answers
 AHEAD = 16  # clips
 POLL_SECONDS = 0.05
 
