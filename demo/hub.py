@@ -1,94 +1,33 @@
 """A checkpoint's name -> the folder that holds its files, through Hugging Face or ModelScope.
 
 It knows what files a checkpoint is made of, not what is in them. The hubs' clients are imported
-when one is asked, and only that one. What goes wrong is one sentence with the remedy.
+when one is asked, and only that one. A hub that goes away in mid-download is asked again for an
+hour. What goes wrong is one sentence with the remedy.
 """
 
+import json
 import shutil
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from demo.engine import EngineError
+from demo.hub_errors import NAMES, SENTENCES, Hub, HubError, Order
 from demo.loading import Report, Status
-from demo.messages import Message, Sentences
+from demo.messages import Message
 
-Hub = Literal["huggingface", "modelscope"]
-NAMES = {"huggingface": "Hugging Face", "modelscope": "ModelScope"}
-OTHER = {"huggingface": "modelscope", "modelscope": "huggingface"}
 FILES = ["*.json", "*.safetensors", "*.jinja", "merges.txt", "vocab.json"]
 GB = 1e9
 SPARE_BYTES = 1e9  # left free on the disk
-
-SENTENCES: Sentences = {
-    "asking": ("Asking {hub} for {name} …", "正在向 {hub} 查询 {name}……"),
-    "downloading": (
-        "Downloading {name} from {hub}: {done:.1f} of {total:.1f} GB ({percent:.0f}%)",
-        "正在从 {hub} 下载 {name}：{done:.1f}/{total:.1f} GB（{percent:.0f}%）",
-    ),
-    "unreachable": (
-        "{hub} could not be reached, and {name} is not on this machine. Check the network, or "
-        "try --hub {other}, or give the folder of a checkpoint, or --model preview.",
-        "无法连接 {hub}，本机也没有 {name}。请检查网络，或改用 --hub {other}，"
-        "或给出模型所在的文件夹，或使用 --model preview。",
-    ),
-    "not_found": (
-        "{hub} has no model named {name}, or it is private. Check the spelling; a private one "
-        "needs your access token in {token}.",
-        "{hub} 上没有名为 {name} 的模型，或者它是私有的。请检查拼写；私有模型需要在 {token} "
-        "中设置访问令牌。",
-    ),
-    "gated": (
-        "{name} on {hub} is given only to those who accepted its terms: accept them on the "
-        "model's page, then set your access token in {token}.",
-        "{hub} 上的 {name} 需要先接受使用条款：请在模型页面接受，然后在 {token} 中设置访问令牌。",
-    ),
-    "disk": (
-        "{name} needs {need:.1f} GB on the disk, and {free:.1f} GB are free. Make room, or point "
-        "{cache} to a folder on another disk.",
-        "{name} 需要 {need:.1f} GB 磁盘空间，目前仅剩 {free:.1f} GB。请腾出空间，"
-        "或将 {cache} 指向其他磁盘上的文件夹。",
-    ),
-    "broken_off": (
-        "The download of {name} from {hub} broke off ({error}). Start again: what is there "
-        "already is kept.",
-        "从 {hub} 下载 {name} 时中断（{error}）。请重新启动：已下载的部分会保留。",
-    ),
-}
-TOKENS = {"huggingface": "HF_TOKEN", "modelscope": "MODELSCOPE_API_TOKEN"}
-CACHES = {"huggingface": "HF_HOME", "modelscope": "MODELSCOPE_CACHE"}
-
-
-class HubError(EngineError):
-    """A checkpoint cannot be got from its hub."""
-
-    sentences = SENTENCES
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What is fetched, for the sentences about it."""
-
-    name: str
-    hub: Hub
-
-    def error(self, key: str, **values: object) -> HubError:
-        known = {
-            "name": self.name,
-            "hub": NAMES[self.hub],
-            "other": OTHER[self.hub],
-            "token": TOKENS[self.hub],
-            "cache": CACHES[self.hub],
-        }
-        return HubError(key, **known, **values)
+PAUSES = (5, 10, 20, 40, *[60] * 58)  # seconds, before a download that broke off is tried again
+WEIGHTS = "model.safetensors"
 
 
 class _Meter:
     """Counts bytes from the hubs' download threads and reports them."""
 
-    def __init__(self, order: _Order, total: float, report: Report) -> None:
+    def __init__(self, order: Order, total: float, report: Report) -> None:
         self._order, self._total, self._report = order, max(total, 1.0), report
         self._done = 0.0
         self._lock = threading.Lock()
@@ -113,13 +52,24 @@ def fetch(name: str, hub: Hub, report: Report) -> Path:
     Raises:
         HubError: no such model, no access, no network, no room on the disk.
     """
-    order = _Order(name, hub)
+    order = Order(name, hub)
     report(Status("download", None, Message(SENTENCES, "asking", hub=NAMES[hub], name=name)))
     get = _from_modelscope if hub == "modelscope" else _from_huggingface
+    reason = ""
+    for pause in PAUSES:
+        try:
+            return get(order, report)
+        except HubError as error:
+            reason = error.message.values.get("error", reason)
+            if not reason or error.key not in ("broken_off", "unreachable"):
+                raise
+            again = order.error("pausing", seconds=pause, error=reason).message
+            report(Status("download", None, again))
+        time.sleep(pause)
     return get(order, report)
 
 
-def _from_huggingface(order: _Order, report: Report) -> Path:
+def _from_huggingface(order: Order, report: Report) -> Path:
     import httpx2
     from huggingface_hub import errors, snapshot_download
 
@@ -133,11 +83,11 @@ def _from_huggingface(order: _Order, report: Report) -> Path:
         raise order.error("not_found") from None
     except errors.LocalEntryNotFoundError:
         raise order.error("unreachable") from None
-    except (httpx2.HTTPError, OSError) as error:
-        raise order.error("broken_off", error=_first_line(error)) from None
+    except (httpx2.HTTPError, OSError, RuntimeError) as error:  # the last is Xet's
+        raise order.broken(error) from None
 
 
-def _missing_at_huggingface(order: _Order) -> float:
+def _missing_at_huggingface(order: Order) -> float:
     """Bytes that are still to come, 0 where the hub cannot tell (offline); the disk has room."""
     from huggingface_hub import constants, errors, snapshot_download
 
@@ -167,7 +117,7 @@ def _bar_class(add: Callable[[float], None]) -> type[Any]:
     return Bar
 
 
-def _from_modelscope(order: _Order, report: Report) -> Path:
+def _from_modelscope(order: Order, report: Report) -> Path:
     import requests
     from modelscope.hub.snapshot_download import snapshot_download
     from modelscope_hub import errors
@@ -183,21 +133,33 @@ def _from_modelscope(order: _Order, report: Report) -> Path:
     except (errors.PermissionDeniedError, errors.AuthenticationError):
         raise order.error("gated") from None
     except (requests.RequestException, errors.HubError, OSError) as error:
-        raise order.error("broken_off", error=_first_line(error)) from None
+        raise order.broken(error) from None
 
 
-def _here_from_modelscope(order: _Order) -> Path:
+def _here_from_modelscope(order: Order) -> Path:
     """What an earlier start has downloaded; the hub itself cannot be reached."""
     from modelscope.hub.snapshot_download import snapshot_download
     from modelscope_hub import errors
 
     try:
-        return Path(snapshot_download(order.name, allow_patterns=FILES, local_files_only=True))
+        here = Path(snapshot_download(order.name, allow_patterns=FILES, local_files_only=True))
     except errors.HubError:
         raise order.error("unreachable") from None
+    if not _has_weights(here):  # it broke off: ModelScope's client does not look
+        raise order.error("unreachable")
+    return here
 
 
-def _total_at_modelscope(order: _Order) -> float:
+def _has_weights(folder: Path) -> bool:
+    """Whether all files are there that hold a checkpoint's weights."""
+    index = folder / f"{WEIGHTS}.index.json"
+    if not index.exists():
+        return (folder / WEIGHTS).exists()
+    shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+    return all((folder / shard).exists() for shard in shards)
+
+
+def _total_at_modelscope(order: Order) -> float:
     """Bytes of all the files, those that are here already too; the disk has room for the rest."""
     from modelscope_hub import HubApi
 
@@ -220,12 +182,8 @@ def _callback_class(add: Callable[[float], None]) -> type[Any]:
     return Count
 
 
-def _require_room(order: _Order, need: float, cache: Path) -> None:
+def _require_room(order: Order, need: float, cache: Path) -> None:
     there = next(folder for folder in (cache, *cache.parents) if folder.exists())
     free = shutil.disk_usage(there).free
     if need + SPARE_BYTES > free:
         raise order.error("disk", need=need / GB, free=free / GB)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

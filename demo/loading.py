@@ -105,6 +105,11 @@ class Loading:
             print(status.text, file=sys.stderr, flush=True)
             self._printed = status
 
+    @property
+    def under_way(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Closes the engine if there is one by now."""
         if self._engine is not None:

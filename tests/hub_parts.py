@@ -2,8 +2,9 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,8 +18,11 @@ class Hub(BaseHTTPRequestHandler):
     folder: Path
     status = 200
     breaks: str | None = None  # the file in whose middle it hangs up, once
-    leaves = False  # and is not there any more
-    gone = False
+    stalls: str | None = None  # the file whose second half does not come
+    away = 0.0  # and is not there for so many seconds
+    back = 0.0  # the time at which it is there again
+    ended: threading.Event
+    resumed: list[str]  # the files of which it was asked for the rest
     claimed = 0  # bytes that ModelScope's list says of each file, beside its own
 
     def do_HEAD(self) -> None:
@@ -32,7 +36,7 @@ class Hub(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         path, _, query = self.path.partition("?")
-        if self.gone:
+        if time.monotonic() < self.back:
             self.close_connection = True
         elif self.status != 200:
             code = "GatedRepo" if self.status == 403 else "RepoNotFound"
@@ -72,11 +76,16 @@ class Hub(BaseHTTPRequestHandler):
         known = {"ETag": f'"{etag(file)}"', "X-Repo-Commit": "a" * 40}
         content, asked = file.read_bytes(), self.headers.get("Range")
         if body and file.name == self.breaks:
-            type(self).breaks, type(self).gone = None, self.leaves
+            type(self).breaks, type(self).back = None, time.monotonic() + self.away
             self.close_connection = True
             self._send(200, content, False, known)
             self.wfile.write(content[: len(content) // 2])
+        elif body and file.name == self.stalls:
+            self._send(200, content, False, known)
+            self.wfile.write(content[: len(content) // 2])
+            self.ended.wait()
         elif body and asked:
+            self.resumed.append(file.name)
             first, _, last = asked.removeprefix("bytes=").partition("-")
             self._send(206, content[int(first) : int(last or len(content)) + 1], body, known)
         else:
@@ -89,8 +98,8 @@ class Hub(BaseHTTPRequestHandler):
         for name, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
-        if body:
-            self.wfile.write(content)
+        with suppress(OSError):  # who asks in several parts leaves the others where one breaks off
+            self.wfile.write(content if body else b"")
 
 
 def etag(file: Path) -> str:
@@ -102,15 +111,21 @@ def serving(
     folder: Path,
     status: int = 200,
     breaks: str | None = None,
-    leaves: bool = False,
+    stalls: str | None = None,
+    away: float = 0.0,
     claimed: int = 0,
+    resumed: list[str] | None = None,
 ) -> Iterator[str]:
-    own = {"folder": folder, "status": status, "breaks": breaks, "leaves": leaves}
-    own |= {"claimed": claimed}
+    """Its address; `resumed` is told the names of the files of which only the rest was wanted."""
+    ended = threading.Event()
+    own = {"folder": folder, "status": status, "breaks": breaks, "stalls": stalls, "away": away,
+           "claimed": claimed, "ended": ended,
+           "resumed": [] if resumed is None else resumed}  # fmt: skip
     handler = type("Here", (Hub,), own)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
+        ended.set()
         server.shutdown()
         thread.join()
