@@ -37,36 +37,57 @@ SENTENCES: Sentences = {
 def connect(wanted: Remote, report: Report) -> Engine:
     """The engine, once one of the servers has told what it serves.
 
+    Where it tells no name (`transformers serve` does not, of a folder), the host's is taken.
+
     Raises:
-        RemoteError: a server refuses the key, or does not serve the model.
+        RemoteError: no server takes the key and serves the model.
     """
     report(Status("load", None, Message(SENTENCES, "awaited", servers=wanted.hosts)))
-    served, where = asyncio.run(_first_answer(wanted))
-    names = [one.name for one in served]
-    model = names[0] if wanted.model == "auto" and names else wanted.model
-    found = next((one for one in served if one.name == model), None)
-    if found is None:
-        listed = ", ".join(names) or "-"
-        raise RemoteError("not_served", server=host_of(where), model=model, served=listed)
-    info = EngineInfo(model, wanted.hosts, "", found.context_tokens or 0, False, Options())
+    found = asyncio.run(_first_answer(wanted))
+    context_tokens = found.context_tokens or 0
+    info = EngineInfo(found.name, wanted.hosts, "", context_tokens, False, Options())
     return RemoteEngine(_servers(wanted), info, wanted.budgets)
 
 
-async def _first_answer(wanted: Remote) -> tuple[list[Served], str]:
-    """What the first server that answers serves, and its URL; asks until one does."""
+async def _first_answer(wanted: Remote) -> Served:
+    """The model, of the first server that serves it; asks until one answers.
+
+    Raises:
+        RemoteError: all of them answer, and each refuses the key or serves other models.
+    """
     servers = _servers(wanted)
     try:
         while True:
+            refusals: list[RemoteError] = []
             for server in servers.all:
                 try:
-                    return await server.models(), server.url
+                    return _model_of(await server.models(), wanted.model, server.url)
                 except (AuthenticationError, PermissionDeniedError):
-                    raise RemoteError("key", server=host_of(server.url)) from None
+                    refusals.append(RemoteError("key", server=host_of(server.url)))
+                except RemoteError as error:
+                    refusals.append(error)
                 except OpenAIError:
                     continue
+            if len(refusals) == len(servers.all):
+                raise refusals[0]
             await asyncio.sleep(RETRY_SECONDS)
     finally:
         await servers.close()
+
+
+def _model_of(served: list[Served], wanted: str, where: str) -> Served:
+    """What is wanted of what a server serves.
+
+    Raises:
+        RemoteError: that is not among it.
+    """
+    if not served and wanted != "auto":
+        return Served(wanted, None)
+    for one in served:
+        if wanted in ("auto", one.name):
+            return one
+    listed = ", ".join(one.name for one in served) or "-"
+    raise RemoteError("not_served", server=host_of(where), model=wanted, served=listed)
 
 
 def _servers(wanted: Remote) -> Servers:

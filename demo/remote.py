@@ -15,8 +15,18 @@ import numpy as np
 from httpx2 import HTTPError
 from openai import OpenAIError
 
-from demo.chat_api import messages, parameters
-from demo.engine import Answer, Budgets, Conversation, EngineInfo, Item, Load, Options
+from demo.chat_api import SAMPLE_RATE, messages, parameters
+from demo.engine import (
+    TOKENS_PER_SECOND,
+    Answer,
+    Budgets,
+    Conversation,
+    EngineInfo,
+    Item,
+    Load,
+    Options,
+    minutes_of,
+)
 from demo.places import Places
 from demo.remote_errors import RemoteError, explained
 from demo.servers import Server, Servers
@@ -24,6 +34,7 @@ from demo.streaming import Stream
 from demo.wanted import host_of
 
 RETRY_SECONDS = 0.4  # before the second try, and twice as long before each after it
+ANSWERED = 1  # request, beside those that wait
 BATCH_SIZE = 16  # of one batch at a time; a server answers them together
 
 
@@ -35,7 +46,7 @@ class RemoteEngine:
         self._servers = servers
         budgets = budgets or Budgets()
         # Whoever looks at houses has let the request in, and must not be overruled in its midst.
-        self._places = Places(budgets.waiting, budgets.each, by_house=False)
+        self._places = Places(budgets.waiting, budgets.each, ANSWERED, by_house=False)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="remote", daemon=True)
         self._thread.start()
@@ -50,6 +61,7 @@ class RemoteEngine:
     ) -> Iterator[str]:
         if not conversation or conversation[-1]["role"] != "user":
             raise RemoteError("nothing")
+        self._require_context(windows)
         with self._places.taken(user):
             request = {"messages": messages(conversation, windows), **parameters(options)}
             stream = Stream()
@@ -73,6 +85,9 @@ class RemoteEngine:
                     told = len(done)
                     yield None
                 yield from done[told:]
+            except RemoteError:  # closed: what is done by then is told
+                yield from done[told:]
+                raise
             finally:
                 task.cancel()
 
@@ -93,6 +108,13 @@ class RemoteEngine:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def _require_context(self, windows: Sequence[np.ndarray]) -> None:
+        """Refuses what the servers would, before it is made into a request of hundreds of MB."""
+        seconds = sum(len(window) for window in windows) / SAMPLE_RATE
+        heard, context = seconds * TOKENS_PER_SECOND - len(windows), self.info.context_tokens
+        if 0 < context < heard:  # a window's last token may be left out
+            raise RemoteError("too_long", context=context, minutes=minutes_of(context))
 
     def _begun(self, work: Coroutine[Any, Any, None]) -> Any:
         if self._loop.is_closed():
@@ -129,14 +151,16 @@ class RemoteEngine:
             try:
                 if await self._asked(server, request, stream):
                     return
-                failure = RemoteError("broke_off", server=host_of(server.url))
+                key = "broke_off" if stream.begun else "unreachable"
+                failure = RemoteError(key, server=host_of(server.url))
             except (OpenAIError, HTTPError) as error:
                 failure = explained(error, server.url, self.info, stream.begun)
             if failure.gone:
                 server.up = False
             if failure.key == "reply_too_long" and request.pop("max_tokens", None):
                 continue  # without it the reply has all the room that is left
-            if stream.begun or not failure.again:
+            others = failure.elsewhere and attempt + 1 < len(self._servers.all)
+            if stream.begun or not (failure.again or others):
                 break
         raise failure
 
@@ -169,14 +193,20 @@ class RemoteEngine:
             async with room:
                 done.append(await self._answer(place, item, options, f"{user} {place}"))
 
+        error: RemoteError | None = RemoteError("closed")  # where it is cut off
         try:
             await asyncio.gather(*(answered(place, item) for place, item in enumerate(items)))
+            error = None
         finally:
-            stream.end()
+            stream.end(error)
 
     async def _answer(self, place: int, item: Item, options: Options, user: str) -> Answer:
         if isinstance(item.asked, str):
             return Answer(place, error=RemoteError("no_raw"))
+        try:
+            self._require_context(item.windows)
+        except RemoteError as error:
+            return Answer(place, error=error)
         request = {"messages": messages(item.asked, item.windows), **parameters(options)}
         stream = Stream()
         await self._reply(request, stream, user)

@@ -91,6 +91,11 @@ class RemoteError(EngineError):
         return self.key in ("unreachable", "broke_off")
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether it lies in how this server is set up, and another may be set up well."""
+        return self.key in ("key", "not_served")
+
+    @property
     def again(self) -> bool:
         """Whether the same request may get its reply on another try."""
         return self.key in ("unreachable", "overloaded", "failed")
@@ -131,6 +136,8 @@ def _refused(error: APIStatusError, server: str, info: EngineInfo) -> RemoteErro
 
 def _reason(error: APIStatusError) -> str:
     """The server's own words, in one line, without the key that some say back."""
-    reason = re.sub(r"^Error code: \d+ - ", "", " ".join(str(error.message).split()))
+    detail = error.body.get("detail") if isinstance(error.body, dict) else None  # FastAPI's place
+    told = detail if isinstance(detail, str) else error.message
+    reason = re.sub(r"^Error code: \d+ - ", "", " ".join(told.split()))
     key = error.request.headers.get("authorization", "").removeprefix("Bearer ")
     return reason.replace(key, "…") if len(key) >= KEY_CHARACTERS else reason

@@ -7,8 +7,8 @@ conversation. This module knows the HTTP clients and no conversation.
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import cycle, islice
-from zlib import crc32
 
 from openai import APIStatusError, AsyncOpenAI, OpenAIError
 
@@ -35,10 +35,15 @@ class Server:
         """What it serves.
 
         Raises:
-            OpenAIError: it does not answer, or refuses the key.
+            OpenAIError: it does not answer, refuses the key, or tells something else.
         """
-        listed = await self.client.with_options(timeout=CHECK_TIMEOUT_SECONDS).models.list()
-        return [Served(model.id, getattr(model, "max_model_len", None)) async for model in listed]
+        try:
+            listed = await self.client.with_options(timeout=CHECK_TIMEOUT_SECONDS).models.list()
+            return [Served(one.id, getattr(one, "max_model_len", None)) async for one in listed]
+        except OpenAIError:
+            raise
+        except Exception as error:  # the client takes any page that comes with status 200
+            raise OpenAIError("no list of models") from error
 
     async def check(self) -> None:
         """Sees whether it answers; a server that refuses something is there."""
@@ -61,9 +66,9 @@ class Servers:
         """Where to try a user's request, one after another: those that are up come first.
 
         The order is the user's own and changes for few users where a server comes or goes
-        (rendezvous hashing).
+        (rendezvous hashing, by a hash in which no bits of user and server stand apart).
         """
-        order = sorted(self.all, key=lambda one: crc32(f"{user} {one.url}".encode()))
+        order = sorted(self.all, key=lambda one: blake2b(f"{user} {one.url}".encode()).digest())
         order.sort(key=lambda one: not one.up)
         yield from islice(cycle(order), max(ATTEMPTS, len(order)))
 

@@ -1,6 +1,7 @@
 """Conversations to ask an engine on the preview checkpoint, with clips made on the spot."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -87,3 +88,11 @@ def fail_once(
         raise error
 
     monkeypatch.setattr(layer, "forward", failing)
+
+
+def started(engine: Engine, case: str, options: Options, who: str = "") -> Iterator[str]:
+    """A reply whose first piece has come."""
+    pieces = engine.stream(*CASES[case], options, who)
+    while not next(pieces):
+        pass
+    return pieces

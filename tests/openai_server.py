@@ -27,6 +27,12 @@ class Visit(BaseHTTPRequestHandler):
         if self.model.key and self.headers["Authorization"] != f"Bearer {self.model.key}":
             self.refuse(401, f"wrong key: {self.headers['Authorization']}")  # some say it back
             return
+        if self.model.page:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(self.model.page)
+            return
         models = [{"id": MODEL, "object": "model", "created": 0, "owned_by": "us",
                    "max_model_len": 2048}]  # fmt: skip
         self.tell(200, {"object": "list", "data": models})
@@ -76,6 +82,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Visit)
         self.acts, self.key = acts, key
         self.asked: list[dict[str, Any]] = []
+        self.page = b""  # what a proxy before it says instead
         self.left = threading.Event()  # a visitor went away before the end
 
     @property
@@ -116,6 +123,11 @@ def breaking_off(visit: Visit) -> None:
     """Says half of a reply and ends the line, which looks as if that were all."""
     visit.begin()
     visit.say("Half of")
+
+
+def saying_nothing(visit: Visit) -> None:
+    """Begins a reply and ends the line."""
+    visit.begin()
 
 
 def resetting(visit: Visit) -> None:

@@ -5,15 +5,17 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 ROOT = Path(__file__).parents[1]
+UPLOADS = Path(tempfile.gettempdir()) / f"qwen2-audio-{os.getuid()}"  # of a host with no wishes
 START_SECONDS = 120  # a loaded machine imports slowly
 READY = "is ready, on"
 
@@ -43,6 +45,23 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def until(met: Callable[[], bool]) -> None:
+    """Asks again and again, and returns once it is so."""
+    end = time.monotonic() + 10
+    while not met():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Whether a server is there and has this page."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 @contextmanager

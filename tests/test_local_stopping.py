@@ -11,22 +11,14 @@ import torch
 
 from demo.checkpoint import choose, load
 from demo.conversation import from_history
-from demo.engine import Engine, EngineError, Options
+from demo.engine import EngineError, Options
 from demo.local import LocalEngine
 from demo.zerogpu import ForkingEngine
-from tests.local_parts import CASES, GREEDY, fail_once, reply, user
+from tests.local_parts import CASES, GREEDY, fail_once, reply, started, user
 
 ENDLESS = Options(max_new_tokens=4000, temperature=0, repetition_penalty=1.0)
 SAFE_SECONDS = 20.0  # far above what is waited for, on a machine with other work
 STOP_SECONDS = 3.0  # a few steps, on that machine; a whole reply takes longer than that
-
-
-def started(engine: Engine, case: str, options: Options) -> Iterator[str]:
-    """A reply whose first piece has come."""
-    pieces = engine.stream(*CASES[case], options)
-    while not next(pieces):
-        pass
-    return pieces
 
 
 @pytest.fixture

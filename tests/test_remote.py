@@ -24,6 +24,7 @@ from tests.openai_server import (
     refusing,
     resetting,
     saying,
+    saying_nothing,
     silent,
     talking,
 )
@@ -81,6 +82,7 @@ def test_what_may_pass_is_tried_again_before_the_first_word(status: int):
     (refusing(400, "top_k must be odd"), "refused", "top_k must be odd", 1),
     (refusing(503, "busy"), "overloaded", "too much to do", servers.ATTEMPTS),
     (refusing(500, "oops"), "failed", "HTTP 500", servers.ATTEMPTS),
+    (saying_nothing, "unreachable", "cannot be reached", servers.ATTEMPTS),
     (breaking_off, "broke_off", "in the middle", 1),
     (resetting, "broke_off", "in the middle", 1),
 ])  # fmt: skip
@@ -145,19 +147,34 @@ def test_closing_the_engine_ends_every_reply():
 
 
 def test_a_user_has_a_limit_of_requests_at_a_time():
-    budgets = Budgets(waiting=3, each=2)
+    budgets = Budgets(waiting=2, each=2)
     with talking(endless) as server, connected(server.url, budgets=budgets) as engine:
         replies: list[Any] = [engine.stream(TURNS, [], GREEDY, user) for user in "aab"]
         for reply in replies:
             next(reply)
         with pytest.raises(CrowdedError, match="2 of your requests"):
             said(engine, "a")
-        with pytest.raises(CrowdedError, match="3 requests already"):
+        with pytest.raises(CrowdedError, match="2 requests already"):
             said(engine, "c")
         for reply in replies:
             reply.close()
         server.acts[:] = [saying("now")]
         assert said(engine, "a") == "now"
+
+
+def test_audio_that_is_longer_than_the_context_is_not_even_sent():
+    parts = [{"type": "audio", "audio_url": "a.wav"}] * 3
+    long = [np.zeros(30 * 16_000, np.float32)] * 3  # 2250 tokens of 2048
+    with talking() as server, connected(server.url) as engine:
+        turns: Any = [{"role": "user", "content": parts}]
+        with pytest.raises(RemoteError, match="takes 2048 tokens"):
+            list(engine.stream(turns, long, GREEDY))
+        (answer,) = [one for one in engine.batch([Item(turns, long)], GREEDY) if one]
+        assert answer.error
+        assert answer.error.key == "too_long"
+        assert not server.asked
+        turns[0]["content"] = parts[:2]
+        assert "".join(engine.stream(turns, long[:2], GREEDY)) == "Hello"
 
 
 def test_a_batch_is_answered_many_at_once_and_a_failure_stays_its_own():
@@ -170,3 +187,20 @@ def test_a_batch_is_answered_many_at_once_and_a_failure_stays_its_own():
     assert sum(one.text == "fine" for one in answers) == 4
     assert {one.error.key for one in answers if one.error} == {"refused", "no_raw"}
     assert all(isinstance(one, Answer) for one in answers)
+
+
+def test_a_batch_that_is_cut_off_by_the_end_of_the_app_says_so():
+    """It ended as if it were whole, with rows missing."""
+    with talking(saying("fine"), endless) as server, connected(server.url) as engine:
+        answers: list[Answer] = []
+
+        def take() -> None:
+            for answer in engine.batch([Item(TURNS, []) for _ in range(3)], GREEDY, size=1):
+                if answer:
+                    answers.append(answer)
+                elif answers and len(server.asked) > 1:
+                    engine.close()
+
+        with pytest.raises(RemoteError, match="shut down"):
+            take()
+    assert [one.text for one in answers if not one.error] == ["fine"]

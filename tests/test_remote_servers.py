@@ -4,7 +4,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 
@@ -13,10 +15,12 @@ from demo.connecting import connect
 from demo.engine import Budgets, Engine
 from demo.loading import Status
 from demo.remote_errors import RemoteError
+from demo.servers import Server, Servers
 from demo.wanted import Remote, host_of, key_from
-from tests.openai_server import MODEL, Server, saying, talking
+from tests.openai_server import MODEL, refusing, saying, talking
+from tests.openai_server import Server as Talking
 from tests.remote_parts import connected, said
-from tests.serving import ROOT, free_port
+from tests.serving import ROOT, free_port, until
 
 
 @pytest.fixture
@@ -47,11 +51,55 @@ def test_another_server_takes_over_until_the_first_is_back(quick_checks: None):
     with talking(saying("two")) as two, connected(two.url, first) as engine:
         assert asked_where(engine, {"two"}) == {"two"}
         with talking(saying("one"), port=port):
-            end = time.monotonic() + 10
-            while "one" not in asked_where(engine, {"one", "two"}):
-                assert time.monotonic() < end
-                time.sleep(0.1)
+            until(lambda: "one" in asked_where(engine, {"one", "two"}))
         assert asked_where(engine, {"two"}) == {"two"}
+
+
+@pytest.mark.parametrize("count", [3, 4, 8])
+def test_each_of_several_servers_has_its_share_of_the_users(count: int):
+    """CRC, which is linear, gave half of the users to one of three, always."""
+    names = [f"http://gpu{number}:8000/v1" for number in range(1, count + 1)]
+    several = Servers([Server(name, cast("Any", None)) for name in names])
+    first = Counter(next(several.for_(f"user {user}")).url for user in range(2000))
+    assert all(0.8 < first[name] * count / 2000 < 1.2 for name in names)
+
+
+def test_a_page_of_a_proxy_is_no_list_of_models(quick_checks: None):
+    """The checks ended for good at it, and with them the way back."""
+    with talking(saying("one")) as server, connected(server.url) as engine:
+        server.page = b"<html>We are back soon.</html>"
+        until(lambda: not engine.load().up)
+        server.page = b""
+        until(lambda: engine.load().up)
+        assert said(engine) == "one"
+
+
+def test_a_page_of_a_proxy_is_waited_out_at_the_start():
+    with talking(saying("one")) as server:
+        server.page = b"<html>We are back soon.</html>"
+        threading.Timer(1, lambda: setattr(server, "page", b"")).start()
+        with connected(server.url) as engine:
+            assert said(engine) == "one"
+
+
+@pytest.mark.parametrize("answer", [(401, "wrong key"), (404, "no such model")])
+def test_a_server_that_is_set_up_wrongly_is_passed_over(answer: tuple[int, str]):
+    with (
+        talking(refusing(*answer)) as wrong,
+        talking(saying("one")) as right,
+        connected(wrong.url, right.url) as engine,
+    ):
+        assert asked_where(engine, {"one"}) == {"one"}
+        assert wrong.asked
+
+
+def test_the_start_passes_over_a_server_that_refuses_the_key():
+    with talking(key="another") as wrong, talking(saying("one")) as right:
+        with connected(wrong.url, right.url) as engine:
+            assert engine.info.model == MODEL
+        wanted = Remote("auto", (wrong.url, wrong.url), "k", Budgets())
+        with pytest.raises(RemoteError, match="refuses the API key"):
+            connect(wanted, lambda status: None)
 
 
 def test_without_any_server_a_request_says_so():
@@ -115,12 +163,12 @@ def test_visitors_see_a_servers_host_only(url: str, host: str):
 
 
 @pytest.fixture
-def crowd() -> Iterator[Server]:
+def crowd() -> Iterator[Talking]:
     with talking(saying("Hello")) as server:
         yield server
 
 
-def test_a_front_end_imports_no_torch_and_opens_its_page_without_the_client(crowd: Server):
+def test_a_front_end_imports_no_torch_and_opens_its_page_without_the_client(crowd: Talking):
     code = f"""
 import sys
 from demo.choosing import chosen

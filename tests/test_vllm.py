@@ -23,11 +23,11 @@ from demo.connecting import connect
 from demo.conversation import from_history
 from demo.engine import Budgets, Engine, Options
 from demo.remote_errors import RemoteError
-from demo.ui.examples import CLIPS
+from demo.ui.clips import CLIPS
 from demo.wanted import Remote
 from tests.eval_parts import evaluate, predictions, row, through, written
-from tests.local_parts import CASES, noise, user
-from tests.serving import free_port, serving
+from tests.local_parts import CASES, noise, started, user
+from tests.serving import answers, free_port, serving, until
 
 PYTHON = os.environ.get("VLLM_PYTHON")
 pytestmark = [
@@ -36,7 +36,7 @@ pytestmark = [
 ]
 START_SECONDS = 400  # two at once, on two cores
 GREEDY = Options(max_new_tokens=48, temperature=0.0)
-LONG = Options(max_new_tokens=2000, temperature=2.0, top_p=1.0, top_k=0, repetition_penalty=1.0)
+LONG = Options(max_new_tokens=2000, temperature=0.0, repetition_penalty=10.0)  # no end is in sight
 CLIPS_AT_MOST = 24
 FLAGS = ["--dtype", "float32", "--max-model-len", "8192", "--enforce-eager", "--max-num-seqs", "16",
          "--served-model-name", "preview", "--host", "127.0.0.1",
@@ -58,11 +58,7 @@ class Vllm:
 
     @property
     def answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/models", timeout=5):
-                return True
-        except OSError:
-            return False
+        return answers(f"{self.url}/models")
 
     @property
     def running(self) -> float:
@@ -146,31 +142,11 @@ def test_sixteen_at_once_get_each_their_own_reply(engine: Engine, local: Engine)
     assert replies == [expected[case] for case in cases]
 
 
-def at_work(engine: Any, two: tuple[Vllm, Vllm]) -> Iterator[str]:
-    """A long reply that has begun, and that a server is seen to be at work on.
-
-    Servers count now and then, not at every token, and chance ends some replies at once.
-    """
-    for _ in range(8):
-        reply = engine.stream(*CASES["analysis"], LONG)
-        while not next(reply):
-            pass
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
-            if sum(server.running for server in two) == 1:
-                return reply
-            time.sleep(0.02)
-        reply.close()
-    raise AssertionError("no server was at work on any of eight replies")
-
-
 def test_stop_ends_the_request_on_the_server(engine: Any, two: tuple[Vllm, Vllm]):
-    reply: Any = at_work(engine, two)
+    reply: Any = started(engine, "analysis", LONG)
+    until(lambda: sum(server.running for server in two) == 1)
     reply.close()
-    end = time.monotonic() + 5
-    while sum(server.running for server in two):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: sum(server.running for server in two) == 0)
 
 
 def test_what_the_server_refuses_is_a_clear_sentence(engine: Engine):
@@ -228,9 +204,7 @@ def test_the_other_server_takes_over_where_one_is_killed(
     expected = {case: said(local, case) for case in CASES}
     with ThreadPoolExecutor(8) as pool:
         asked = {who: pool.submit(told, engine, who) for who in (*its[:4], *others[:4])}
-        doomed = engine.stream(*CASES["analysis"], LONG, its_last)
-        while not next(doomed):
-            pass
+        doomed = started(engine, "analysis", LONG, its_last)
         first.kill()
         with pytest.raises(RemoteError, match="in the middle of this reply"):
             list(doomed)
