@@ -22,6 +22,7 @@ from demo.sweeping import share_arenas
 if TYPE_CHECKING:
     from gradio import Blocks
 
+    from demo.audio import Sandbox
     from demo.choosing import Chosen
     from demo.loading import Loading
     from demo.places import Places
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from demo.engine import EngineError
     from demo.loading import Loading
     from demo.places import Places
-    from demo.tools import left_out, serve_tools
+    from demo.tools import left_out, send_no_files, serve_tools
     from demo.ui.look import launch_options
     from demo.ui.page import build_page
     from demo.watching import Watch
@@ -68,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     own = _own(settings, loading, watch, ending)
     sweepers = ExitStack()
     try:
+        if settings.mcp:
+            send_no_files()
         with left_out():
             page.launch(**launch_options(settings), **_serving(settings), app_kwargs=own)
         if not choice.first:
@@ -79,10 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except OSError as error:  # the port is taken, the certificate is not there
         sys.exit(str(error))
     finally:
-        loading.close()
-        page.close(verbose=False)
-        sandbox.close()
-        sweepers.close()
+        _close(loading, page, sandbox, sweepers)
 
 
 def _decided(settings: Settings) -> "Chosen":
@@ -90,14 +90,14 @@ def _decided(settings: Settings) -> "Chosen":
     from demo.choosing import chosen
     from demo.engine import EngineError
     from demo.forwarding import trust_proxies
-    from demo.ui.page import uploads_folder
+    from demo.ui.clips import uploads
     from demo.uploads import FolderError, require_writable, take_own_folder
 
     try:
         trust_proxies(os.environ, settings.host)
         choice = chosen(settings)
         take_own_folder()
-        require_writable(uploads_folder())
+        require_writable(uploads().folder)
     except (EngineError, FolderError) as error:
         sys.exit(str(error))
     return choice
@@ -113,6 +113,8 @@ def _own(settings: Settings, loading: "Loading", watch: "Watch", ending: Event) 
     from demo.gate import Gate
     from demo.health import routes
     from demo.ledger import Ledger
+    from demo.owners import Owners
+    from demo.ui.clips import uploads
     from demo.uploads import Uploads
 
     language, ledger = settings.language, Ledger(settings.max_uploads_gb * GIGABYTE)
@@ -120,22 +122,23 @@ def _own(settings: Settings, loading: "Loading", watch: "Watch", ending: Event) 
     outer = [Middleware(Gate, accounts=accounts, language=language)] if accounts else []
     outer += [Middleware(edge, language=language) for edge in (Faults, Uploads)]
     bodies = Middleware(Bodies, clip_mb=settings.max_file_mb, ledger=ledger, language=language)
-    own = [*outer, bodies, Middleware(Forwarded)]
+    own = [*outer, bodies, Middleware(Forwarded), Middleware(Owners, clips=uploads())]
     return {"routes": routes(loading, watch, ending), "middleware": own}
 
 
 def _sweep(page: "Blocks", settings: Settings, ending: ExitStack) -> None:
-    """Forgets old uploads and pages that were left, until `ending` is closed."""
-    from demo.sweeping import EVERY_SECONDS, FORGET_EVERY_SECONDS, Clock, Sweeper, forget_left
-    from demo.ui.page import uploads_folder
+    """Forgets old uploads and pages that were left, and gives memory back, until `ending`."""
+    from demo import sweeping
+    from demo.ui.clips import uploads
     from demo.uploads import clean, shrink
 
-    folder, most, now = uploads_folder(), settings.max_uploads_gb * GIGABYTE, Clock()
+    folder, most, now = uploads().folder, settings.max_uploads_gb * GIGABYTE, sweeping.Clock()
+    files = (lambda: clean(folder, now()), lambda: shrink(folder, most))
+    memory = (lambda: sweeping.forget_left(page.state_holder, now()), sweeping.give_back)
     for jobs, every in (
-        ((lambda: clean(folder, now()), lambda: shrink(folder, most)), EVERY_SECONDS),
-        ((lambda: forget_left(page.state_holder, now()),), FORGET_EVERY_SECONDS),
-    ):
-        sweeper = Sweeper(jobs, every)
+        (files, sweeping.EVERY_SECONDS), (memory, sweeping.FORGET_EVERY_SECONDS),
+    ):  # fmt: skip
+        sweeper = sweeping.Sweeper(jobs, every)
         sweeper.start()
         ending.callback(sweeper.close)
 
@@ -151,6 +154,16 @@ def _serve(loading: "Loading", places: "Places", ending: Event, grace: float) ->
             time.sleep(WAKE_SECONDS)
     loading.close()  # tells the replies that are left
     time.sleep(2 * WAKE_SECONDS)
+
+
+def _close(loading: "Loading", page: "Blocks", sandbox: "Sandbox", sweepers: ExitStack) -> None:
+    """Ends all that runs, and the process at once where a checkpoint is still on its way."""
+    loading.close()
+    page.close(verbose=False)
+    sandbox.close()
+    sweepers.close()
+    if loading.under_way:  # a hub's client would finish gigabytes before the process may end
+        os._exit(0)
 
 
 def _serving(settings: Settings) -> dict[str, Any]:

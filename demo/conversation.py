@@ -21,6 +21,7 @@ from demo.turns import (
     escape,
     joined,
     parts_of,
+    require_moderate,
     role_of,
     short,
     text_part,
@@ -69,6 +70,7 @@ def from_history(history: Sequence[dict[str, Any]], system: str | None = None) -
     for number, turn in enumerate(turns, 1):
         if turn["role"] == "system" and number > 1:
             raise ConversationError("system", turn=number)
+    require_moderate(turns)
     return turns
 
 
@@ -120,8 +122,12 @@ def check(conversation: object) -> Conversation:
         ConversationError: what is wrong, with the turn's number and the value.
     """
     turns = [_checked_turn(turn, number) for number, turn in enumerate(turns_in(conversation), 1)]
-    if turns[-1]["role"] != "user":
-        raise ConversationError("last", turn=len(turns), value=short(turns[-1]["role"]))
+    last = turns[-1]
+    if last["role"] != "user":
+        raise ConversationError("last", turn=len(turns), value=short(last["role"]))
+    if not any(part.get("text", "a clip").strip() for part in parts_of(last)):
+        raise ConversationError("blank", turn=len(turns))
+    require_moderate(turns)
     return turns
 
 

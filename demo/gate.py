@@ -47,7 +47,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        inside = _has_login(scope)
+        inside = bool(login_of(scope))
         given = "" if inside else _basic(scope)
         login = scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/login")
         house = house_at(address_of(scope))
@@ -124,10 +124,11 @@ def _guarded(path: str) -> bool:
     return rest not in FREE if api else path.rstrip("/").endswith(ROUTES)
 
 
-def _has_login(scope: Scope) -> bool:
+def login_of(scope: Scope) -> str:
+    """Who has logged in by the page's form; "" where nobody has."""
     app, cookies = scope["app"], Request(scope).cookies
     names = (f"access-token-{app.cookie_id}", cookie_name(app))
-    return any(cookies.get(name) in app.tokens for name in names)
+    return next((login for name in names if (login := app.tokens.get(cookies.get(name)))), "")
 
 
 def _refusal(path: str) -> PlainTextResponse:

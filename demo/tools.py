@@ -1,21 +1,36 @@
 """What MCP clients are served: the endpoints that keep nothing from call to call.
 
 Gradio makes a tool of every public endpoint and calls them through a client of its own. `/chat`
-keeps its session's conversation, which a tool has not; and where there are accounts, that client
-needs a login.
+keeps its session's conversation, which a tool has not. That client would send any file of this
+machine that a caller names, as if it were its own to give; and where there are accounts, it needs
+a login.
 """
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from secrets import token_urlsafe
+from typing import Any
 
 from gradio import Blocks
 from gradio_client import Client
+from gradio_client.client import Endpoint
 
 from demo.gate import cookie_name
 
 NO_TOOLS = {"/chat"}
+
+
+def send_no_files() -> None:
+    """Has Gradio's clients in this process hand on what they are given; before `launch`.
+
+    Whether a file is its caller's is asked where it comes in.
+    """
+    Endpoint.process_input_files = _as_given
+
+
+def _as_given(self: Endpoint, *data: Any) -> tuple[Any, ...]:
+    return data
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from demo.messages import Sentences, UserError
 
 ROLES = ("system", "user", "assistant")
 JOINER = "\u2060"  # WORD JOINER: no width, no line break, kept by every tokenizer's normalizer
+MOST_CHARACTERS = 1_000_000  # more than any model's context, and soon read
+MOST_PARTS = 20_000
 SHOWN = 60  # characters of a wrong value that an error repeats
 
 _CONTROL = re.compile(r"<(?=\|)")
@@ -50,6 +52,20 @@ SENTENCES: Sentences = {
         "uploaded file (gradio_client's handle_file).",
         "第 {turn} 轮的 audio_url 是 {value}；应是 http(s) 网址、data: 网址或已上传的文件"
         "（gradio_client 的 handle_file）。",
+    ),
+    "too_many_parts": (
+        "The conversation has {count} turns or parts of turns; at most {limit} are taken. Start a "
+        "new one, or leave out what is old.",
+        "对话包含 {count} 轮或部分，最多接受 {limit}。请开始新的对话，或去掉较早的内容。",
+    ),
+    "too_many_characters": (
+        "The conversation has {count} characters of text; at most {limit} are taken. Send less "
+        "text, or start a new conversation.",
+        "对话共有 {count} 个字符，最多接受 {limit}。请减少文字，或开始新的对话。",
+    ),
+    "blank": (
+        "The last turn, {turn}, has neither words nor a clip.",
+        "最后一轮（第 {turn} 轮）既没有文字也没有音频。",
     ),
     "last": (
         "The last turn, {turn}, is of the role {value}; a reply is made to a user's turn.",
@@ -95,7 +111,26 @@ def turns_in(conversation: object) -> list[Any]:
         raise ConversationError("not_a_list", value=short(conversation))
     if not conversation:
         raise ConversationError("empty")
+    _require_few(len(conversation))
     return conversation
+
+
+def require_moderate(turns: Sequence[dict[str, Any]]) -> None:
+    """All that follows takes time and memory by its length, also where it will be refused.
+
+    Raises:
+        ConversationError: there are too many characters or parts.
+    """
+    parts = [part for turn in turns for part in parts_of(turn)]
+    _require_few(len(parts))
+    count = sum(len(part.get("text", "")) for part in parts)
+    if count > MOST_CHARACTERS:
+        raise ConversationError("too_many_characters", count=count, limit=MOST_CHARACTERS)
+
+
+def _require_few(count: int) -> None:
+    if count > MOST_PARTS:
+        raise ConversationError("too_many_parts", count=count, limit=MOST_PARTS)
 
 
 def checked_turn(

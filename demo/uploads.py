@@ -44,13 +44,19 @@ SENTENCES: Sentences = {
     ),
 }
 UPLOAD = f"{API_PREFIX}/upload"  # of Gradio's routes
-UNUSED = f"{API_PREFIX}/process_recording"  # keeps what is sent to it, for ever and uncounted
+UNUSED = re.compile(  # of Gradio's routes
+    rf"{API_PREFIX}/process_recording/?$"  # keeps what is sent to it, for ever and uncounted
+    rf"|{API_PREFIX}/deep_link/?$"  # what was sent to the page
+    r"|/custom_component/",  # prints what it is asked for
+)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOENT)
 BAD_REQUEST, NOT_FOUND, INSUFFICIENT_STORAGE = 400, 404, 507
 BROKEN_OFF_SECONDS = 600  # without a byte more
 CLIP_FOLDER = re.compile("[0-9a-f]{64}")  # Gradio's name for the folder of one clip
 CLIPS_KEPT_SECONDS = 24 * 3600
+MARK = ".of-"  # beside a clip, an empty file for each of its owners; see `demo.owners`
+MARK_NAME = re.compile(re.escape(MARK) + "[0-9a-f]{32}")
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +103,7 @@ class Uploads:
         self.app, self._language = app, language
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].rstrip("/").endswith(UNUSED):
+        if scope["type"] == "http" and UNUSED.search(scope["path"]):
             await PlainTextResponse("not here\n", NOT_FOUND)(scope, receive, send)
             return
         try:
@@ -139,10 +145,29 @@ def clean(folder: Path, now: float, broken_off: float = BROKEN_OFF_SECONDS) -> N
 
 
 def _clean_clips(folder: Path, before: float) -> None:
-    with suppress(OSError):  # gone meanwhile, or not empty
-        for file in folder.iterdir():
+    with suppress(OSError):  # gone meanwhile
+        for file in _clips(folder):
             _delete_if_older(file, before)
-        folder.rmdir()
+        _remove_without_clips(folder)
+
+
+def _clips(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if not is_mark(file)]
+
+
+def is_mark(file: Path) -> bool:
+    """Whether it says whose a clip is; an upload may have such a name, but is not empty."""
+    return bool(MARK_NAME.fullmatch(file.name)) and not file.lstat().st_size
+
+
+def _remove_without_clips(folder: Path) -> None:
+    """Deletes the folder of one content, where only its owners' marks are left in it."""
+    with suppress(OSError):  # gone, or filled again meanwhile
+        left = list(folder.iterdir())
+        if all(map(is_mark, left)):
+            for mark in left:
+                mark.unlink()
+            folder.rmdir()
 
 
 def _delete_if_older(file: Path, before: float) -> None:
@@ -162,13 +187,14 @@ def shrink(folder: Path, most_bytes: float) -> None:
     for file in folder.glob("*/*"):
         with suppress(OSError):  # gone meanwhile
             known = file.lstat()
-            if CLIP_FOLDER.fullmatch(file.parent.name) and stat.S_ISREG(known.st_mode):
+            clip = CLIP_FOLDER.fullmatch(file.parent.name) and not is_mark(file)
+            if clip and stat.S_ISREG(known.st_mode):
                 clips.append((_last_used(known), known.st_size, file))
     total = sum(size for _, size, _ in clips)
     for _, size, file in sorted(clips):
         if total <= most_bytes:
             return
-        with suppress(OSError):  # gone, or not empty: another clip has the same content
+        with suppress(OSError):  # gone meanwhile
             file.unlink()
             total -= size
-            file.parent.rmdir()
+        _remove_without_clips(file.parent)

@@ -1,7 +1,7 @@
 """Crowds before a running app: requests without a wait, its numbers, slow clips, a model."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -16,7 +16,7 @@ PATIENCE = 40  # seconds of a loaded machine, within those that a download may t
 HELLO = [{"role": "user", "content": "hello"}]
 
 
-def about(url: str) -> list[dict[str, Any]]:
+def about(url: str | dict[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [{"type": "audio", "audio_url": url}]}]
 
 
@@ -46,12 +46,17 @@ def until(app: Served, name: str, value: float) -> float:
 
 
 def join(
-    app: Served, conversation: list[dict[str, Any]], times: int, page: str = "crowd", by: str = ""
+    app: Served,
+    conversation: list[dict[str, Any]],
+    times: int,
+    page: str = "crowd",
+    by: str = "",
+    options: Sequence[float | None] = (8, *5 * [None]),
 ) -> None:
     """Asks /generate so often, all as one page at an address, without waiting for a reply."""
     config = httpx.get(f"{app.url}/config").json()
     (place,) = (one["id"] for one in config["dependencies"] if one["api_name"] == "generate")
-    body = {"data": [conversation, 8, *5 * [None]], "fn_index": place, "session_hash": page}
+    body = {"data": [conversation, *options], "fn_index": place, "session_hash": page}
     headers = {"X-Forwarded-For": by} if by else {}
     with httpx.Client(timeout=60, headers=headers) as client:
         for _ in range(times):

@@ -1,10 +1,12 @@
 """Spoils sound files at random and sees what the decoder makes of them.
 
 `python -m tests.fuzz --minutes 10` does so in a sandbox; what ends its process, takes too long,
-or is neither a sound nor a sentence is written to a folder, and the exit status is 1.
+or is neither a sound nor a sentence is written to a folder, and the exit status is 1. It prints one
+line of JSON.
 """
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
@@ -119,7 +121,8 @@ def main(arguments: list[str] | None = None) -> int:
             options.faults.mkdir(parents=True, exist_ok=True)
             (options.faults / f"{number}-{outcome}").write_bytes(file)
     sandbox.close()
-    print(f"{counts.total()} files, {faults} faults: {dict(counts.most_common())}")
+    told = {"minutes": options.minutes, "first": options.seed, "files": counts.total()}
+    print(json.dumps({**told, "faults": faults, "outcomes": dict(counts.most_common())}))
     return int(faults > 0)
 
 

@@ -112,6 +112,10 @@ def test_a_data_url_is_heard(client: Client, clip: str):
         ([turn("data:audio/wav;base64,AAAA", "What?")], "not"),
         ([{"role": "user", "content": "word " * 200_000}], "is 400032 tokens long"),
         ([*10_000 * [{"role": "user", "content": "Go on."}]], "takes 8192"),
+        ([{"role": "user", "content": "x" * 1_000_001}], "has 1000001 characters of text"),
+        ([*20_001 * [{"role": "user", "content": "x"}]], "has 20001 turns"),
+        ([{"role": "user", "content": 20_001 * [{"type": "text", "text": "x"}]}], "20001 turns or"),
+        ([{"role": "user", "content": " \n\t "}], "neither words nor a clip"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -11,6 +11,7 @@ import pytest
 
 from demo.batch.command import main
 from tests.conftest import CLIPS
+from tests.openai_server import MODEL, saying, talking
 from tests.serving import ROOT
 from tests.sounds import tone, wav
 
@@ -25,6 +26,16 @@ def told(file: Path) -> list[dict[str, Any]]:
 
 def run(*arguments: str | Path) -> int:
     return main([*map(str, arguments), *FLAGS])
+
+
+def test_servers_tell_which_model_has_replied(tmp_path: Path):
+    """It was "auto", so that another model's replies passed for this one's."""
+    out = tmp_path / "out.jsonl"
+    with talking(saying("A bird.")) as server:
+        asked = ["--task", "sound", "--output", str(out), "--engine", "openai"]
+        assert main([str(GLASS), *asked, "--base-url", server.url]) == 0
+    (line,) = told(out)
+    assert (line["reply"], line["model"]) == ("A bird.", MODEL)
 
 
 def test_a_killed_run_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

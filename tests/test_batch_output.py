@@ -86,6 +86,16 @@ def test_an_output_that_a_kill_left_is_gone_on_with(tmp_path: Path):
     ]  # fmt: skip
 
 
+def test_a_name_that_is_not_utf_8_is_written_and_found_again(tmp_path: Path):
+    file, rows = tmp_path / "out.jsonl", [Row("caf\udce9.wav", ASK), Row("café.wav", ASK)]
+    first = Output(file, rows, "preview")
+    for place, row in enumerate(rows):
+        first.add(answered(place, row))
+    first.finish()
+    assert not Output(file, rows, "preview").left
+    assert "café.wav" in file.read_text(encoding="utf-8")
+
+
 def test_an_output_keeps_the_lines_of_other_rows_and_models(tmp_path: Path):
     file, rows = tmp_path / "out.jsonl", [Row("a.wav", ASK)]
     other = Output(file, rows, "another/model")

@@ -162,3 +162,15 @@ def test_a_file_that_is_no_manifest_is_refused_with_its_name(
     with pytest.raises(BatchError, match=name) as error:
         read(path, ASK, str)
     assert error.value.key == key
+
+
+@pytest.mark.parametrize(("count", "length", "key"), [(11, 1, "too_many_rows"),
+                                                      (1, 20_001, "too_large")])  # fmt: skip
+def test_a_manifest_from_a_visitor_has_a_limit(tmp_path: Path, count: int, length: int, key: str):
+    file = tmp_path / "many.jsonl"
+    file.write_text(count * (json.dumps({"audio": "a" * length}) + "\n"))
+    assert len(read(file, ASK, str)) == count
+    with pytest.raises(BatchError) as error:
+        read(file, ASK, str, most=10)
+    assert error.value.key == key
+    assert "10" in error.value.say("zh") or "0 MB" in error.value.say("zh")

@@ -46,9 +46,10 @@ def test_the_files_of_replies_lie_where_old_ones_are_deleted(
 ):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     finished(steps)
-    (folder,) = [one for one in tmp_path.iterdir() if (one / "replies.csv").exists()]
-    assert CLIP_FOLDER.fullmatch(folder.name)
-    assert "A bell." in (folder / "replies.jsonl").read_text()
+    files = {one.name: one for one in tmp_path.rglob("replies.*")}
+    assert set(files) == {"replies.csv", "replies.jsonl"}
+    assert all(CLIP_FOLDER.fullmatch(one.parent.name) for one in files.values())
+    assert "A bell." in files["replies.jsonl"].read_text()
 
 
 def test_a_full_disk_is_told_and_the_batch_can_go_on(
@@ -58,7 +59,7 @@ def test_a_full_disk_is_told_and_the_batch_can_go_on(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     updates = finished(steps)
     assert "disk is full" in updates[steps.parts.alert]
     assert steps.parts.start in updates

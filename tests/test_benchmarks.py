@@ -18,6 +18,7 @@ from benchmarks.visitors import LONG, Line, opened, pieces
 from tests.serving import ROOT, Served
 
 PATIENCE = 45  # seconds of a loaded machine
+TRIES = 9  # chance ends some replies before the app can see that their reader has gone
 
 
 def test_both_ways_give_the_same_tokens(tmp_path: Path, capsys):
@@ -43,7 +44,7 @@ def test_shapes_are_in_the_precision_asked_for():
 
 def test_the_page_shows_the_whole_reply(tmp_path: Path):
     drawn = tmp_path / "plot.png"
-    flags = ["--shape", "tiny", "--turns", "1", "--seconds", "1", "--tokens", "150"]
+    flags = ["--shape", "tiny", "--turns", "1", "--seconds", "1", "--tokens", "1000"]
     command = [sys.executable, "-m", "benchmarks.page", *flags, "--plot", str(drawn)]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -108,17 +109,24 @@ def interrupted(app: Served) -> list[str]:
     return INTERRUPTED.findall(urlopen(f"{app.url}/metrics", timeout=60).read().decode())
 
 
-def test_a_visitor_who_leaves_in_the_middle_ends_the_reply(served: Served):
-    """Nobody says goodbye: the app itself sees that the page is gone."""
+def leave_midway(url: str) -> None:
+    """Nobody says goodbye: the app itself has to see that the page is gone."""
     line = Line()
-    job = opened(served.url, line).submit({"text": "Hello", "files": []}, **LONG, api_name="/chat")
+    job = opened(url, line).submit({"text": "Hello", "files": []}, **LONG, api_name="/chat")
     assert next(piece for piece in pieces(job) if piece)
-    before = interrupted(served)
     line.cut()
-    end = time.monotonic() + PATIENCE
-    while interrupted(served) == before:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+
+
+def test_a_visitor_who_leaves_in_the_middle_ends_the_reply(served: Served):
+    before = interrupted(served)
+    for _ in range(TRIES):
+        leave_midway(served.url)
+        end = time.monotonic() + PATIENCE / TRIES
+        while time.monotonic() < end:
+            if interrupted(served) != before:
+                return
+            time.sleep(0.1)
+    raise AssertionError("none of the replies was noticed to have lost its reader")
 
 
 def test_a_visitor_whose_call_fails_is_told_so(served: Served):

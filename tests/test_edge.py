@@ -14,7 +14,6 @@ import gradio as gr
 import httpx
 import pytest
 from gradio.events import api
-from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
@@ -26,7 +25,7 @@ from demo.ui.edge import Page
 from demo.ui.kit import Kit
 from tests import web
 from tests.conftest import CLIPS
-from tests.serving import Served, serving
+from tests.serving import UPLOADS, Served, serving
 from tests.ui_parts import Parrot
 
 SHORT: dict[str, Any] = {"max_new_tokens": 8, "temperature": 0}
@@ -123,7 +122,8 @@ def test_a_component_in_a_chat_is_not_built(app: Served, kind: str, tmp_path: Pa
             history = [{"role": "user", "content": [given]}]
             answer = posted(app, "send", [{"text": "What?", "files": []}, history, *PANEL])
             assert "not of the form" in answer["error"]
-    assert not list(Path(get_upload_folder()).rglob(name))
+    assert UPLOADS.is_dir()
+    assert not list(UPLOADS.rglob(name))
 
 
 # What is malformed.
@@ -137,11 +137,11 @@ OUTSIDE = {"path": f"/{SECRET}.wav", "meta": META}
     ("chat", [{"text": [SECRET], "files": []}, *[None] * 8], "text: Input should be"),
     ("chat", [{"text": "", "files": [f"/{SECRET}.wav"]}, *[None] * 8], "'meta' field"),
     ("chat", [{"text": "", "files": [{"path": f"/{SECRET}.wav"}]}, *[None] * 8], "'meta' field"),
-    ("chat", [{"text": "", "files": [OUTSIDE]}, *[None] * 8], "not uploaded here"),
+    ("chat", [{"text": "", "files": [OUTSIDE]}, *[None] * 8], "no upload of yours"),
     ("chat", [{"text": SECRET}], "not of the form"),
-    ("generate", [[{"role": "user", "content": [OUTSIDE]}], *[None] * 6], "not uploaded here"),
+    ("generate", [[{"role": "user", "content": [OUTSIDE]}], *[None] * 6], "no upload of yours"),
     ("generate", [[{"role": SECRET, "content": ""}], *[None] * 6], "role"),
-    ("batch", [[OUTSIDE], *[None] * 10], "not uploaded here"),
+    ("batch", [[OUTSIDE], *[None] * 10], "no upload of yours"),
     ("send", [{"text": "", "files": []}, SECRET, *PANEL], "not of the form"),
     ("send", [{"text": "", "files": []}, [{"role": SECRET}], *PANEL], "not of the form"),
 ])  # fmt: skip

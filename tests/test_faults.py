@@ -1,10 +1,12 @@
 """What a machine does to the app: a full or read-only disk, a kill, a clock that jumps."""
 
+import base64
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +17,13 @@ from playwright.sync_api import Browser, expect
 
 from demo.uploads import FolderError, clean, require_writable, shrink
 from tests.conftest import CLIPS
-from tests.serving import ROOT, Served, free_port, serving
+from tests.serving import ROOT, Served, free_port, serving, until
 from tests.visitor import Visitor
 
 GLASS = CLIPS / "glass-breaking.flac"
+KNOCKS = CLIPS / "four-knocks.flac"
+INSIDE = f"data:audio/flac;base64,{base64.b64encode(GLASS.read_bytes()).decode()}"
+ASKED_INSIDE = [{"role": "user", "content": [{"type": "audio", "audio_url": INSIDE}]}]
 SMALL_DISK = "size=2m"
 
 
@@ -81,6 +86,38 @@ def test_a_full_disk_is_cleared_and_the_app_goes_on(served: Served, disk: Path, 
     assert client.predict(asked, api_name="/generate")
 
 
+@contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    """What a disk becomes by itself when it meets errors."""
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+
+
+@pytest.mark.browser
+def test_a_folder_that_turns_read_only_is_told_and_the_app_goes_on(
+    served: Served, visitor: Visitor, disk: Path
+):
+    visitor.open("analysis")
+    with read_only(disk):
+        visitor.words.fill("What is that sound?")
+        visitor.page.locator("#question input[type=file]").set_input_files(GLASS)
+        told = visitor.page.locator(".toast-body")
+        expect(told).to_contain_text("This server cannot keep files at present")
+        assert visitor.words.input_value() == "What is that sound?"
+        told.get_by_test_id("toast-close").click()
+        assert visitor.answer("analysis", lambda: visitor.ask("Hello.")) != ""
+        assert Client(served.url, verbose=False).predict(ASKED_INSIDE, api_name="/generate")
+    reply = visitor.answer("analysis", lambda: visitor.ask("What is that sound?", KNOCKS))
+    assert "knock" in reply
+    assert "Traceback" not in served.log
+    assert "Read-only file system" in served.log
+    assert [problem for problem in visitor.problems if "507" in problem] == visitor.problems
+    visitor.problems.clear()
+
+
 @pytest.mark.browser
 def test_the_conversation_goes_on_after_a_kill_and_a_restart(browser: Browser, tmp_path: Path):
     port = free_port()
@@ -109,6 +146,20 @@ def test_a_folder_that_takes_no_file_ends_the_start_in_a_sentence(tmp_path: Path
             require_writable(tmp_path / "uploads")
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_running_app_deletes_what_is_old(tmp_path: Path):
+    clip, note = (tmp_path / "uploads" / name / "clip.wav" for name in ("3f" * 32, "notes"))
+    for file in (clip, note):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"sound")
+    ahead = tmp_path / "ahead"
+    ahead.write_text("90000")  # for the app the clips are a day old, and an hour
+    environ = {"CLOCK_AHEAD": str(ahead), "PYTHONPATH": str(ROOT / "tests" / "jumping_clock"),
+               "GRADIO_TEMP_DIR": str(tmp_path / "uploads")}  # fmt: skip
+    with serving(tmp_path / "log", environ=environ):
+        until(lambda: not clip.parent.exists())
+    assert note.exists()
 
 
 def test_only_what_nobody_writes_to_any_more_is_deleted(tmp_path: Path):

@@ -11,14 +11,13 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from gradio.utils import get_upload_folder
 from gradio_client import Client, handle_file
 
 from demo.exposure import warnings
 from demo.settings import parse
 from tests.conftest import CLIPS
 from tests.openai_server import endless, talking
-from tests.serving import ROOT, Served, serving
+from tests.serving import ROOT, UPLOADS, Served, serving
 
 GLASS = {"text": "What is that sound?", "files": [handle_file(CLIPS / "glass-breaking.flac")]}
 
@@ -139,8 +138,7 @@ def test_the_file_route_gives_out_nothing_of_the_machine(served: Served, path: s
 
 
 def test_the_file_route_follows_no_link_out_of_the_uploads(served: Served):
-    folder = Path(get_upload_folder())
-    link = folder / "link.wav"
+    link = UPLOADS / "link.wav"
     link.unlink(missing_ok=True)
     link.symlink_to("/etc/passwd")
     try:

@@ -93,6 +93,21 @@ def test_a_phone_never_scrolls_sideways(visit: Visit, tab: str):
     assert width <= PHONE["width"]
 
 
+@pytest.mark.parametrize("size", [PHONE, {"width": 1280, "height": 800}])
+def test_an_error_pushes_the_entry_out_of_no_view(
+    visit: Visit, size: dict[str, int], tmp_path: Path
+):
+    text = tmp_path / "notes.wav"
+    text.write_text("This is only text.")
+    visitor = visit(viewport=size)
+    visitor.open("analysis")
+    visitor.ask("What is that sound?", text)
+    expect(visitor.page.get_by_role("alert").filter(has_text="notes.wav")).to_be_in_viewport(
+        ratio=1
+    )
+    expect(visitor.page.locator("#question")).to_be_in_viewport(ratio=1)
+
+
 def test_the_page_is_dark_where_the_visitor_wants_it_dark(visit: Visit):
     visitor = visit(color_scheme="dark")
     colour = visitor.page.evaluate("getComputedStyle(document.body).backgroundColor")

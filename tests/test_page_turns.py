@@ -5,21 +5,25 @@ import re
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from gradio_client import Client
 from playwright.sync_api import TimeoutError, expect
 
 from tests.conftest import Visit
+from tests.crowd_parts import HELLO, join, numbers
 from tests.page_parts import GLASS, KNOCKS, LONG, greedy
 from tests.page_parts import analyst as analyst
-from tests.serving import Served
-from tests.visitor import Visitor
+from tests.serving import Served, until
+from tests.test_hosting import number
+from tests.visitor import DRAWN, Visitor
 
 pytestmark = pytest.mark.browser
 
 ENDLESS = {"temperature": "5", "top_p": "1", "top_k": "1000", "max_new_tokens": "4000"}
+AT_LENGTH = (80, 0, None, None, 5, None)  # without chance: what has no end in sight is cut
+OTHERS = 8
+PATIENCE = 60
 KEEPS_NOTHING = 'localStorage["qwen2-audio-analysis"].length < 100'  # an empty list, ciphered
 
 
@@ -38,7 +42,10 @@ def stopped_midway(analyst: Visitor) -> str:
             analyst.until_done("analysis")
             analyst.page.wait_for_timeout(500)  # what was on its way to the page has come by then
             return analyst.replies("analysis").last.inner_text()
-        analyst.press("analysis", "Clear")
+        analyst.press("analysis", "Clear")  # what is attached before it is done is lost
+        expect(analyst.said("analysis")).to_have_count(0)
+        analyst.until_done("analysis")
+        analyst.page.wait_for_timeout(DRAWN)
     raise AssertionError("five replies ended before they could be stopped")
 
 
@@ -119,10 +126,7 @@ def test_two_visitors_do_not_see_each_other(visit: Visit):
 
 def last_line(file: Path) -> str:
     """Of a file that the app writes soon."""
-    end = time.monotonic() + 10
-    while not file.is_file() or not file.stat().st_size:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    until(lambda: file.is_file() and file.stat().st_size > 0)
     return file.read_text(encoding="utf-8").splitlines()[-1]
 
 
@@ -139,17 +143,57 @@ def test_a_like_is_kept_where_the_host_named_a_file(analyst: Visitor, served: Se
     assert line["conversation"][-1]["text"].strip() == reply
 
 
+def crowd(served: Served, others: int = OTHERS) -> None:
+    """Others ask first, each as a page of its own, for replies that take a second or so."""
+    for other in range(others):
+        ask_at_length(served, 1, f"other{other}")
+
+
+def ask_at_length(served: Served, times: int, page: str) -> None:
+    join(served, HELLO, times, page, options=AT_LENGTH)
+
+
+def heard(served: Served) -> list[tuple[str, str]]:
+    """How many pieces the requests with a clip have got, and how they ended."""
+    return re.findall("clips=1 .* pieces=(.*) outcome=(.*)", served.log)
+
+
+def quiet(served: Served) -> bool:
+    return sum(number(numbers(served), f"demo_{what}") for what in ("waiting", "running")) == 0
+
+
 def test_a_visitor_is_told_the_place_in_the_queue(visit: Visit, served: Served):
     visitor = visit(locale="zh-CN")
     visitor.open("analysis")
-    clients = [Client(served.url, verbose=False) for _ in range(4)]
-    long = [{"role": "user", "content": "Tell me everything."}]
-    endless: dict[str, Any] = {name: float(value) for name, value in ENDLESS.items()}
-    jobs = [client.submit(long, **endless, api_name="/generate") for client in clients]
-    visitor.ask("这是什么声音？", GLASS)
-    # One reply is being made, the others' come before this visitor's.
-    expect(visitor.chat("analysis")).to_contain_text(re.compile("前面还有 [1-4] 个请求"))
-    for job in jobs:
-        job.cancel()
+    greedy(visitor, longest=8)
+    visitor.attach(GLASS)
+    crowd(served, OTHERS // 2)  # their replies are waited for
+    visitor.ask("这是什么声音？")
+    expect(visitor.chat("analysis")).to_contain_text(re.compile(r"前面还有 \d+ 个请求"))
     visitor.until_done("analysis")
     expect(visitor.replies("analysis")).to_have_count(1)
+
+
+def test_a_user_with_many_requests_holds_up_nobody(served: Served):
+    other = Client(served.url, verbose=False)
+    ask_at_length(served, 8, "greedy")
+    other.predict(HELLO, max_new_tokens=4, api_name="/generate")
+    assert number(numbers(served), "demo_waiting") >= 1  # those of before are still in line
+    end = time.monotonic() + PATIENCE
+    while not quiet(served):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_a_page_that_is_closed_leaves_the_queue(visit: Visit, served: Served):
+    visitor = visit()
+    visitor.open("analysis")
+    visitor.attach(GLASS)
+    before = len(heard(served))
+    crowd(served)
+    visitor.ask("What is that sound?")
+    expect(visitor.chat("analysis")).to_contain_text(re.compile(r"with \d+ before you"))
+    visitor.page.close()
+    until(lambda: len(heard(served)) != before)
+    assert heard(served)[before:] == [("0", "stopped")]
+    assert not quiet(served)  # its turn had not come

@@ -14,7 +14,7 @@ import pytest
 
 from demo.audio import AudioError, Ear, Limits
 from demo.hearing.decode import Sound
-from demo.hearing.sandbox import Sandbox, SandboxError, Source, decode_source
+from demo.hearing.sandbox import MEMORY_BYTES, Sandbox, SandboxError, Source, decode_source
 from tests.fuzz import outcomes
 from tests.inputs import hostile, outcome
 from tests.sounds import tone, wav
@@ -33,7 +33,7 @@ def treacherous(source: Source, name: str, limits: Limits) -> Sound:
             time.sleep(1.5)
             source = wav()
         case b"eat":
-            np.ones(10**10)
+            np.ones(MEMORY_BYTES // 8)  # no more than the machine has
     return decode_source(source, name, limits)
 
 
@@ -54,6 +54,17 @@ def test_the_next_file_is_decoded_after_one_that_harms(sandbox: Sandbox, file: b
     with pytest.raises(SandboxError, match=words):
         sandbox.decode(file, "bad.wav", LIMITS)
     assert len(sandbox.decode(wav(), "good.wav", LIMITS).samples) > 1000
+
+
+def test_a_decoder_heeds_no_signal_that_is_for_the_app(sandbox: Sandbox):
+    """A host's system may end all of a service's processes at once; replies have a grace then."""
+    with ThreadPoolExecutor(1) as pool:
+        heard = pool.submit(sandbox.decode, b"slow", "slow.wav", LIMITS)
+        time.sleep(0.5)
+        (decoder,) = sandbox._alive
+        assert decoder.process.pid
+        os.kill(decoder.process.pid, signal.SIGTERM)
+        assert len(heard.result().samples) > 1000
 
 
 def test_a_sound_is_the_same_as_in_this_process(sandbox: Sandbox, tmp_path: Path):

@@ -11,7 +11,7 @@ import pytest
 from demo.audio import Ear
 from demo.engine import Options
 from demo.loading import Loading
-from demo.messages import Message
+from demo.messages import Language, Message
 from demo.settings import Settings
 from demo.ui import history as past
 from demo.ui import labels, strings, tasks
@@ -20,6 +20,7 @@ from demo.ui.feedback import remember
 from demo.ui.options import FIELDS, options_of, read_number
 from demo.ui.page import build_page
 from demo.ui.panel import chosen
+from demo.ui.replies import numbered
 from demo.ui.strings import PageError
 from tests.ui_parts import Parrot
 
@@ -61,6 +62,17 @@ def test_what_is_no_number_stays_what_was_typed():
 def test_every_sentence_and_label_is_there_in_both_languages():
     pairs = [*strings.SENTENCES.values(), *labels.TEXTS.values(), *tasks.PROMPTS.values()]
     assert all(english.strip() and chinese.strip() for english, chinese in pairs)
+
+
+@pytest.mark.parametrize(("language", "told"), [
+    ("en", "It failed. (request 1a2b3c4d)"),
+    ("zh", "It failed.（请求 1a2b3c4d）"),  # wide brackets bring their own space
+])  # fmt: skip
+def test_an_error_has_its_requests_id_behind_it(language: Language, told: str):
+    error = ValueError()
+    assert numbered("It failed.", error, language) == "It failed."
+    error.request_id = "1a2b3c4d"  # pyright: ignore[reportAttributeAccessIssue]
+    assert numbered("It failed.", error, language) == told
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -1,16 +1,11 @@
 """The histories that the page shows, keeps in the browser and tells the model."""
 
 import json
-import time
-from pathlib import Path
 
 import pytest
-from gradio.utils import get_upload_folder
 
 from demo.conversation import from_history
 from demo.ui import history as past
-from demo.ui.chat import available
-from tests.sounds import wav
 
 
 def spoken(history: past.History) -> list[str]:
@@ -84,28 +79,27 @@ def test_a_browser_keeps_the_newest_turns_within_its_limit(clip: str):
 def test_what_a_browser_keeps_is_restored(clip: str):
     history = [*past.user_turn("one", [clip]), *past.said("1"), past.note("n", "error")]
     kept = json.loads(json.dumps(past.kept(history)))
-    assert past.restored(kept, lambda path: True, "en") == [
+    assert past.restored(kept, str, "en") == [
         {**message, "content": message["content"]} for message in history
     ]
 
 
 def test_a_clip_that_is_gone_is_marked_and_the_words_stay(clip: str):
     kept = past.kept([*past.user_turn("one", [clip]), *past.said("1")])
-    shown = past.restored(kept, lambda path: False, "en")
+    shown = past.restored(kept, lambda path: "", "en")
     assert "tone.wav" in shown[0]["metadata"]["title"]
     assert spoken(shown) == ["", "one", "1"]
     assert past.paths_of(shown) == []
 
 
-def test_only_a_file_that_was_sent_to_the_page_comes_back(clip: str):
-    assert not available(clip)
-    assert not available("/etc/passwd")
-    folder = Path(get_upload_folder())
-    assert not available(str(folder / ".." / "somewhere.wav"))
-    folder.mkdir(parents=True, exist_ok=True)
-    sent = folder / f"sent-{time.time_ns()}.wav"
-    sent.write_bytes(wav())
-    try:
-        assert available(str(sent))
-    finally:
-        sent.unlink()
+def test_a_clip_that_is_gone_meanwhile_leaves_every_message_in_its_place(clip: str):
+    history = [*past.user_turn("one", [clip, "/gone/a.wav"]), *past.said("1"),
+               *past.user_turn("two", ["/gone/b.wav", "/gone/c.wav"]), *past.said("2")]  # fmt: skip
+    shown = past.present(history, lambda path: path if path == clip else "", "en")
+    assert [*shown[:3], *shown[4:]] == [*history[:3], *history[4:]]
+    assert "b.wav: this clip is no longer" in shown[3]["metadata"]["title"]
+    assert past.present(history, str, "en") == history
+    edited = past.edited(shown, 4, "three")
+    assert edited[:4] == shown[:4]
+    assert spoken(edited[4:]) == ["three"]
+    assert past.gone_in(shown) == shown[3]["metadata"]["title"]

@@ -1,4 +1,4 @@
-"""Whose uploads are whose: a clip's path is its key, which nobody is told but its sender."""
+"""Where uploads lie, and what nobody finds or fills there; `test_owners` says whose they are."""
 
 import os
 import tempfile
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from gradio_client import Client
 
 from demo.uploads import CLIP_FOLDER, FolderError, take_own_folder
 from tests.openai_server import talking
@@ -36,7 +37,7 @@ def uploaded(client: httpx.Client, name: str = "mine.wav") -> httpx.Response:
     return client.post("/gradio_api/upload", files={"files": (name, wav())})
 
 
-def test_who_knows_a_clips_path_has_it_and_nobody_finds_the_path(member: httpx.Client):
+def test_nobody_finds_the_path_of_a_clip(member: httpx.Client):
     clip = Path(uploaded(member).json()[0])
     assert CLIP_FOLDER.fullmatch(clip.parent.name)
     assert member.get(f"/gradio_api/file={clip}").content == wav()
@@ -101,7 +102,13 @@ def test_a_request_larger_than_a_clip_is_refused_before_it_is_read(app: Served):
         assert client.get("/healthz").text == "ok\n"
 
 
-def test_a_route_that_would_keep_what_is_sent_for_ever_is_not_there(app: Served):
+def test_what_would_keep_all_that_is_sent_for_ever_is_not_there(app: Served):
     with httpx.Client(base_url=app.url, auth=("me", "secret")) as client:
         answer = client.post("/gradio_api/process_recording", files={"video": ("a.mp4", wav())})
+        assert answer.status_code == 404
+        for route in ("file=http://127.0.0.1:1/x.png", "file=HTTPS://example.org/x",
+                      "custom_component/a/client/x/y"):  # fmt: skip
+            assert client.get(f"/gradio_api/{route}").text == "not here\n"
+        page = Client(app.url, verbose=False, auth=("me", "secret")).session_hash
+        answer = client.get("/gradio_api/deep_link", params={"session_hash": page})
         assert answer.status_code == 404

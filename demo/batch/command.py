@@ -114,7 +114,7 @@ def _run(wanted: argparse.Namespace, settings: Settings) -> int:
     prompt = question(wanted.task, wanted.to, wanted.prompt, wanted.ask_in)
     rows = collect(wanted.files, prompt)
     choice = chosen(replace(settings, compile="off"))  # batches run as they are
-    output = Output(wanted.output, rows, choice.model)
+    output = Output(wanted.output, rows, _model(choice, settings))
     try:
         if output.left:
             _answer(output, len(rows), wanted, settings, choice)
@@ -149,6 +149,14 @@ def _answer(
 def _problem(done: Done) -> str:
     said = str(done.error)
     return said if done.row.name in said else f"{done.row.name}: {said}"
+
+
+def _model(choice: Chosen, settings: Settings) -> str:
+    """The model's name in the output; servers that were given none are asked for it."""
+    if settings.engine != "openai" or settings.model != "auto":
+        return choice.model
+    with closing(_loaded(choice)) as engine:
+        return engine.info.model
 
 
 def _loaded(choice: Chosen) -> Engine:

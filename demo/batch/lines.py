@@ -28,7 +28,10 @@ def as_json(done: Done, model: str, language: Language = "en") -> dict[str, Any]
 
 
 def as_line(told: dict[str, Any]) -> str:
-    return json.dumps(told, ensure_ascii=False) + "\n"
+    """Names of files that are not UTF-8 are told by escapes, which reading undoes."""
+    line = json.dumps(told, ensure_ascii=False)
+    plain = line.encode(errors="replace").decode() == line
+    return (line if plain else json.dumps(told)) + "\n"
 
 
 def as_lines(told: Iterable[dict[str, Any]]) -> str:

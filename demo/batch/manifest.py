@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from demo.batch.rows import Row, checked
+from demo.batch.rows import Row, checked, require_few
 from demo.batch.rules import BatchError
+from demo.hearing.rules import MEGABYTE
 from demo.messages import UserError
 from demo.turns import short
 
 JSON_LINES = (".jsonl", ".ndjson", ".json")
+ROW_BYTES = 2000  # of a manifest, on average
 MANIFESTS = (*JSON_LINES, ".csv", ".tsv")
 
 Find = Callable[[str], str]
@@ -27,17 +29,24 @@ def is_manifest(path: str | Path) -> bool:
     return Path(path).suffix.lower() in MANIFESTS
 
 
-def read(path: Path, prompt: str, find: Find) -> list[Row]:
+def read(path: Path, prompt: str, find: Find, most: int | None = None) -> list[Row]:
     """The rows of a manifest; `prompt` is asked where a line has none of its own.
 
-    A clip that `find` cannot find is a row with its problem.
+    A clip that `find` cannot find is a row with its problem. Where `most` is given, there may be so
+    many rows, of two thousand bytes each.
 
     Raises:
         BatchError: the file is no manifest, with the line and what is wrong there.
     """
+    if most is not None and path.stat().st_size > most * ROW_BYTES:
+        raise BatchError("too_large", name=path.name, limit=most * ROW_BYTES / MEGABYTE)
     text = _text(path)
     lines = _json_lines if path.suffix.lower() in JSON_LINES else _table
-    return [_row(path.name, number, line, prompt, find) for number, line in lines(path, text)]
+    rows: list[Row] = []
+    for number, line in lines(path, text):
+        rows.append(_row(path.name, number, line, prompt, find))
+        require_few(rows, most)
+    return rows
 
 
 def _text(path: Path) -> str:
@@ -87,5 +96,5 @@ def _row(name: str, number: int, line: dict[str, Any], prompt: str, find: Find) 
         words = checked(words)
         path = find(named)
     except UserError as error:
-        problem = error
+        problem = error.with_traceback(None)  # which would hold on to all that is read
     return Row(path, words, gt or None, named, problem)

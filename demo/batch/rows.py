@@ -4,7 +4,7 @@ A prompt that has `<|AUDIO|>` in it is a raw one, for the base model: it goes in
 turns around it. This module knows files only by their names; `demo.batch.manifest` reads one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from demo.addresses import is_data_url, is_url
@@ -42,6 +42,12 @@ class Row:
     @property
     def raw(self) -> bool:
         return is_raw(self.prompt)
+
+
+def require_few(rows: Sequence[object], most: int | None) -> None:
+    """Raises BatchError where there are more rows than `most`; None is without a limit."""
+    if most is not None and len(rows) > most:
+        raise BatchError("too_many_rows", limit=most)
 
 
 def is_raw(prompt: str) -> bool:

@@ -29,6 +29,18 @@ SENTENCES: Sentences = {
         "There is no translation into {value}; there are: {choices}.",
         "无法翻译成 {value}；可用的有：{choices}。",
     ),
+    "too_many_rows": (
+        "These are more than {limit} clips, the most that are taken at once. Send them in parts, "
+        "or use `python -m demo.batch` on your own machine.",
+        "音频超过 {limit} 段，即一次最多可处理的数量。请分批发送，或在自己的机器上使用 "
+        "`python -m demo.batch`。",
+    ),
+    "too_large": (
+        "{name} is larger than {limit:.0f} MB, the most that a manifest may have. Split it, or use "
+        "`python -m demo.batch` on your own machine.",
+        "{name} 超过 {limit:.0f} MB，即清单文件的上限。请拆分，或在自己的机器上使用 "
+        "`python -m demo.batch`。",
+    ),
     "not_text": (
         "{name} is no manifest: it is not text in UTF-8. Save it as UTF-8.",
         "{name} 不是清单文件：它不是 UTF-8 文本。请以 UTF-8 保存。",

@@ -5,6 +5,7 @@ long is replaced. Users take turns, and none has all the processes. It knows not
 decodes is a function that it is given.
 """
 
+import atexit
 import io
 import os
 import signal
@@ -79,6 +80,7 @@ class Sandbox:
             self._free.put(None)
         self._alive: set[_Worker] = set()
         self._closed = False
+        atexit.register(self.close)  # or Python would wait for a process that heeds no SIGTERM
 
     def decode(
         self, source: Source, name: str, limits: Limits, user: str = "", stop: Event | None = None
@@ -131,6 +133,7 @@ class Sandbox:
     def close(self) -> None:
         """Ends the processes, whatever they are at."""
         self._closed = True
+        atexit.unregister(self.close)
         for worker in list(self._alive):
             worker.kill()
 
@@ -171,7 +174,8 @@ class _Worker:
 
 def _serve(pipe: Any, work: Decode, memory_bytes: int) -> None:
     """The process: a result or an error for each job, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which ends us
+    for asked in (signal.SIGINT, signal.SIGTERM):  # a group's: they are for the app, which ends us
+        signal.signal(asked, signal.SIG_IGN)
     Thread(target=_end_with_the_app, daemon=True).start()
     _limit_memory(memory_bytes)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # codecs complain there, file by file

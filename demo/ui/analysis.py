@@ -12,7 +12,7 @@ from demo.ui import history as past
 from demo.ui.chat import QUIET, STREAMS, Chat, Updates, wire
 from demo.ui.examples import ANALYSIS, build_examples, wire_examples
 from demo.ui.history import History
-from demo.ui.kit import Kit, user_of
+from demo.ui.kit import Kit
 from demo.ui.panel import Panel
 from demo.ui.parts import SOUNDS, build_chatbot
 from demo.ui.strings import label
@@ -121,11 +121,11 @@ def _wire_ahead(chat: Chat, box: gr.MultimodalTextbox, uploaded: gr.Button) -> N
         value: dict[str, Any] | None, history: History, system: str, request: gr.Request
     ) -> None:
         files, kit = (value or {}).get("files") or [], chat.kit
-        if files and (engine := kit.loading.engine()):
+        if files and kit.loading.engine():
             asked = [*history, *past.user_turn("", files)]
-            user = user_of(request)
+            desk = kit.desk(request)
             # What is wrong with them is told when they are sent.
-            kit.hands.spare(partial(ahead, asked, system, engine, kit.ear, user), user)
+            kit.hands.spare(partial(ahead, asked, system, desk), desk.user)
 
     uploaded.click(listen, [box, chat.chatbot, chat.panel.system], None, **QUIET)
 

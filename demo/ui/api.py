@@ -5,17 +5,14 @@ MCP clients read. The page's own handlers are not part of the API.
 """
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 from gradio.events import api
 
-from demo.addresses import is_outside
 from demo.conversation import check
-from demo.engine import Conversation, Options
-from demo.ui.chat import available
+from demo.engine import Options
 from demo.ui.history import History, said, user_turn
 from demo.ui.kit import Kit
 from demo.ui.options import FIELDS, options_of
@@ -122,7 +119,6 @@ def _build_generate(kit: Kit) -> None:
         """
         options = (max_new_tokens, temperature, top_p, top_k, repetition_penalty, seed)
         asked = check(conversation)
-        _refuse_local_files(asked)
         desk = kit.desk(request, kit.patience)
         yield from _texts(answer(asked, options_given(*options), desk))
 
@@ -136,16 +132,3 @@ def options_given(*values: Any) -> Options:
 def _texts(replies: Iterable[Reply]) -> Iterator[str]:
     for now in paced(replies):
         yield now.text
-
-
-def _refuse_local_files(conversation: Conversation) -> None:
-    """Of the files of this machine, only uploads may be heard.
-
-    Raises:
-        PageError: an audio_url is a path that nobody uploaded.
-    """
-    for turn in conversation:
-        for part in turn["content"] if isinstance(turn["content"], list) else []:
-            url = part.get("audio_url", "data:")
-            if not is_outside(url) and not available(url):
-                raise PageError("outside", name=Path(url).name)

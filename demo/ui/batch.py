@@ -5,17 +5,14 @@ requests in between two lots. How many may run, of a user and in all, is `demo.w
 """
 
 import logging
-import secrets
 import time
 import uuid
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from demo.batch.lines import as_csv, as_json, as_lines
 from demo.batch.rows import Row, question
@@ -26,6 +23,7 @@ from demo.ui.batch_parts import Parts, build_parts
 from demo.ui.batch_rows import rows_of
 from demo.ui.batch_view import SHOWN_ROWS, Batch, progress, scored, table, time_left
 from demo.ui.chat import QUIET, STREAMS, Updates
+from demo.ui.clips import handed_out
 from demo.ui.kit import Kit, user_of
 from demo.ui.panel import Panel, chosen
 from demo.ui.parts import told
@@ -137,26 +135,24 @@ class Steps:
         }
         if batch.done and self.kit.loading.status().phase == "ready":
             try:
-                updates |= self._downloads(batch, language)
+                updates |= self._downloads(batch, request)
             except OSError as error:  # the disk is full: the replies are still on the page
                 log.warning("the replies of a batch could not be kept: %s", error.strerror)
                 updates[parts.alert] = told(self.kit.say(request, "not_saved"))
         return updates
 
-    def _downloads(self, batch: Batch, language: Language) -> Updates:
+    def _downloads(self, batch: Batch, request: gr.Request) -> Updates:
         model = self.kit.loading.wait().info.model
+        language = self.kit.language(request)
         told = [as_json(batch.done[place], model, language) for place in sorted(batch.done)]
-        # Named as Gradio names a clip's folder: so it is deleted with those.
-        folder = Path(get_upload_folder()) / secrets.token_hex(32)
-        folder.mkdir(parents=True)
         updates: Updates = {}
         files = (
             (self.parts.csv, "replies.csv", as_csv),
             (self.parts.jsonl, "replies.jsonl", as_lines),
         )
         for button, name, form in files:
-            (folder / name).write_text(form(told), encoding="utf-8", newline="")
-            updates[button] = gr.DownloadButton(value=str(folder / name), visible=True)
+            path = handed_out(form(told).encode(), name, request)
+            updates[button] = gr.DownloadButton(value=path, visible=True)
         return updates
 
 

@@ -12,7 +12,7 @@ from demo.batch.lines import as_json
 from demo.batch.rows import Row, question
 from demo.batch.work import Done, Manner
 from demo.ui.api import options_given
-from demo.ui.batch import YIELD_SECONDS, manner_of, worked
+from demo.ui.batch import ROWS_A_SECOND, YIELD_SECONDS, manner_of, worked
 from demo.ui.batch_rows import rows_asked
 from demo.ui.kit import Kit, user_of
 from demo.ui.turn import until_ready
@@ -75,7 +75,7 @@ def _answered(rows: Sequence[Row], manner: Manner, kit: Kit) -> Iterator[Rows]:
         for done in coming:
             found = found if done is None else [*found, _told(done, engine.info.model)]
             if (now := time.monotonic()) >= due:  # also without news: there it can be closed
-                due = now + YIELD_SECONDS
+                due = now + YIELD_SECONDS + len(found) / ROWS_A_SECOND
                 yield found
     yield sorted(found, key=lambda one: one["row"])
 

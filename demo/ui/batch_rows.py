@@ -1,4 +1,4 @@
-"""What a visitor sent -> the rows of a batch; of this machine's files only uploads are heard.
+"""What a visitor sent -> the rows of a batch; whether a file is theirs was asked at the edge.
 
 Gradio keeps an upload under its base name, so a manifest's clips are found by theirs.
 """
@@ -13,11 +13,11 @@ from gradio_client.utils import strip_invalid_filename_characters
 
 from demo.addresses import is_data_url, is_outside, is_url
 from demo.batch.manifest import is_manifest, read
-from demo.batch.rows import Row, checked
+from demo.batch.rows import Row, checked, require_few
 from demo.batch.rules import BatchError
 from demo.turns import short
-from demo.ui.chat import available
-from demo.ui.strings import PageError
+
+MOST_ROWS = 10_000
 
 
 def rows_of(paths: Iterable[str], prompt: str) -> list[Row]:
@@ -31,11 +31,12 @@ def rows_of(paths: Iterable[str], prompt: str) -> list[Row]:
     clips = [path for path in paths if path not in manifests]
     if manifests:
         find = partial(_found, clips)
-        rows = [row for path in manifests for row in read(Path(path), prompt, find)]
+        rows = [row for path in manifests for row in read(Path(path), prompt, find, MOST_ROWS)]
     else:
         rows = [Row(path, prompt) for path in clips]
     if not rows:
         raise BatchError("nothing")
+    require_few(rows, MOST_ROWS)
     return rows
 
 
@@ -43,13 +44,14 @@ def rows_asked(given: object, prompt: str) -> list[Row]:
     """The same of what a program sent: uploads, addresses, and objects with an `audio`.
 
     Raises:
-        BatchError, PageError: what is wrong.
+        BatchError: what is wrong.
     """
     if not isinstance(given, list):
         raise BatchError("nothing")
+    require_few(given, MOST_ROWS)
     uploads = [one["path"] for one in given if _is_upload(one) and not is_url(one["path"])]
     if len(uploads) == len(given) or any(map(is_manifest, uploads)):
-        return rows_of(map(_checked, uploads), prompt)
+        return rows_of(uploads, prompt)
     return [_row(one, prompt) for one in given]
 
 
@@ -73,12 +75,6 @@ def _is_upload(one: object) -> bool:
             return False
 
 
-def _checked(path: str) -> str:
-    if not available(path):
-        raise PageError("outside", name=Path(path).name)
-    return path
-
-
 def _row(one: Any, prompt: str) -> Row:
     match one:
         case str() if is_data_url(one):
@@ -86,12 +82,12 @@ def _row(one: Any, prompt: str) -> Row:
         case str() if is_url(one):
             return Row(one, prompt, named=one)
         case {"path": str(path)} if _is_upload(one):
-            return _row(path, prompt) if is_url(path) else Row(_checked(path), prompt)
+            return _row(path, prompt) if is_url(path) else Row(path, prompt)
         case {"audio": audio}:
             words, gt = one.get("prompt"), one.get("gt")
             if not all(value is None or isinstance(value, str) for value in (words, gt)):
                 raise BatchError("item", value=short(one))
-            row = _row(audio, prompt) if not isinstance(audio, dict) or _is_upload(audio) else None
-            if row is not None:
+            if not isinstance(audio, dict) or _is_upload(audio):
+                row = _row(audio, prompt)
                 return replace(row, prompt=checked(words or prompt), gt=gt or None)
     raise BatchError("item", value=short(one))

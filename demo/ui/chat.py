@@ -8,15 +8,15 @@ being made, and sets `pending`, which starts the new one.
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
-from gradio.utils import get_upload_folder
 
 from demo.ui import history as past
+from demo.ui.clips import available
 from demo.ui.feedback import remember
 from demo.ui.history import History
 from demo.ui.kit import Kit
@@ -162,7 +162,8 @@ class Chat:
     def undo(self, history: History) -> Updates:
         before, turn, _ = past.split(history)
         refilled = self.entry.refill(past.words_of(turn), past.paths_of(turn)) or {}
-        return {self.chatbot: before, self.saved: past.kept(before), self.alert: "", **refilled}
+        alert = told(gone) if (gone := past.gone_in(turn)) else ""
+        return {self.chatbot: before, self.saved: past.kept(before), self.alert: alert, **refilled}
 
     def edit(self, history: History, request: gr.Request, event: gr.EditData) -> Updates:
         index = event.index if isinstance(event.index, int) else event.index[0]
@@ -182,7 +183,8 @@ class Chat:
         }
 
     def restore(self, saved: History | None, request: gr.Request) -> History:
-        return past.restored(saved or [], available, self.kit.language(request))
+        own = partial(available, request)
+        return past.restored(saved or [], own, self.kit.language(request))
 
     def like(self, history: History, event: gr.LikeData) -> None:
         index = event.index if isinstance(event.index, int) else event.index[0]
@@ -208,9 +210,3 @@ def wire(chat: Chat, blocks: gr.Blocks, sent: Sequence[Dependency]) -> None:
     blocks.load(chat.restore, chat.saved, chatbot, **QUIET)
     if chat.kit.settings.feedback_file:
         chatbot.like(chat.like, chatbot, None, **QUIET)
-
-
-def available(path: str) -> bool:
-    """Whether a clip is still there, and is one that was sent to this page."""
-    file = Path(path).resolve()
-    return file.is_relative_to(Path(get_upload_folder()).resolve()) and file.is_file()

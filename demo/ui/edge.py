@@ -1,26 +1,36 @@
 """Where Gradio hands over what came in: nothing is fetched or built, and errors are sentences.
 
-Gradio on its own fetches whatever address a file object names, builds whatever component a chat
-message names, answers what it cannot read with an empty error, the sender's words and paths in
-the log, and forgets to end a handler that is cancelled before its first output.
+Gradio on its own takes whatever upload a file object names for the sender's, fetches whatever
+address it names, builds whatever component a chat message names, answers what it cannot read with
+an empty error, the sender's words and paths in the log, and forgets to end a handler that is
+cancelled before its first output.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.exceptions import InvalidPathError
 from gradio_client.utils import is_file_obj_with_meta, traverse
 from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from demo.addresses import is_url
 from demo.messages import UserError
+from demo.owners import TOOL, take
+from demo.ui import history as past
+from demo.ui.clips import available, marks_of
 from demo.ui.kit import Kit
 from demo.ui.replies import numbered
 from demo.ui.strings import PageError
 from demo.watching import place_of, request_id
+
+ASKING: ContextVar[gr.Request | None] = ContextVar("asking")  # whose step is under way
 
 log = logging.getLogger(__name__)
 
@@ -42,21 +52,30 @@ class Page(gr.Blocks):
             PageError: the inputs are not of the form that the handler's components take.
             gr.Error: a component's own sentence.
         """
-        treat = _refused if block_fn.api_visibility == "private" else _left_alone
         try:
-            inputs = traverse(inputs, treat, _is_address)
-            for block, value in zip(block_fn.inputs, inputs, strict=False):
-                if isinstance(block, gr.Chatbot):
-                    _require_plain(value)
+            inputs = await run_in_threadpool(self._own, block_fn, inputs)
             return await super().preprocess_data(block_fn, inputs, *rest, **more)
         except gr.Error:
             raise
         except Exception as error:
             raise _explained(error) from error
 
+    def _own(self, block_fn: Any, inputs: list[Any]) -> list[Any]:
+        """The inputs, where all files in them are the sender's, to be handed on."""
+        request = ASKING.get()
+        inputs, own, language = [*inputs], partial(_may, request), self._kit.language(request)
+        for place, block in enumerate(block_fn.inputs[: len(inputs)]):
+            if isinstance(block, gr.Chatbot) and inputs[place]:
+                _require_plain(inputs[place])
+                inputs[place] = past.present(inputs[place], own, language)
+        page = block_fn.api_visibility == "private"
+        return traverse(inputs, partial(_page_file if page else _file, own), is_file_obj_with_meta)
+
     async def process_api(self, *args: Any, **how: Any) -> dict[str, Any]:
         """One step of a handler; what it raises is a `gr.Error`, of which Gradio prints nothing."""
+        ASKING.set(how.get("request"))
         try:
+            _require_session(how.get("state"), how.get("request"))
             return await super().process_api(*args, **how)
         except gr.Error as error:
             error.print_exception = False
@@ -90,23 +109,38 @@ async def _end_after(step: asyncio.Future[dict[str, Any]]) -> None:
             await handler.aclose()
 
 
-def _is_address(value: Any) -> bool:
-    return is_file_obj_with_meta(value) and is_url(value["path"])
+def _require_session(state: Any, request: gr.Request | None) -> None:
+    """Raises PageError where the session was begun by somebody else."""
+    if state and request:
+        tool = request.headers.get(TOOL[0]) == TOOL[1]
+        if not take(state, marks_of(request), lasting=not tool):
+            raise PageError("session")
 
 
-def _left_alone(file: dict[str, Any]) -> dict[str, Any]:
-    """A file object whose address Gradio hands on: of a stream it moves nothing to its cache."""
-    return {**file, "is_stream": True}
+def _may(request: gr.Request | None, path: str) -> str:
+    """What the sender may name: an address, or a file of theirs; else ""."""
+    return path if is_url(path) else available(request, path)
 
 
-def _refused(file: dict[str, Any]) -> dict[str, Any]:
-    """Of the page's own handlers none takes an address, as they show what they are given."""
-    raise PageError("address")
+def _file(own: Callable[[str], str], file: dict[str, Any]) -> dict[str, Any]:
+    """A program's; with an address, it is said to be a stream: of that Gradio fetches nothing."""
+    if path := own(file["path"]):
+        return {**file, "path": path, "is_stream": is_url(path)}
+    raise PageError("outside", name=Path(file["path"]).name)
 
 
-def _require_plain(history: list[dict[str, Any]] | None) -> None:
+def _page_file(own: Callable[[str], str], file: dict[str, Any]) -> dict[str, Any]:
+    """The page's: none of its handlers takes an address, as they show what they are given."""
+    if is_url(file["path"]):
+        raise PageError("address")
+    if path := own(file["path"]):
+        return {**file, "path": path, "is_stream": False}
+    raise PageError("gone", name=Path(file["path"]).name)
+
+
+def _require_plain(history: list[dict[str, Any]]) -> None:
     """Refuses what is neither words nor a file, before Gradio builds the component it names."""
-    for message in history or []:
+    for message in history:
         for part in message["content"]:
             if part["type"] not in ("text", "file"):
                 raise PageError("malformed", reason=f"a part is {part['type']!r}")
@@ -116,8 +150,6 @@ def _explained(error: Exception) -> UserError:
     match error, error.__cause__:
         case UserError(), _:
             return error
-        case InvalidPathError(), _:
-            return PageError("not_uploaded")
         case (ValidationError() as found, _) | (_, ValidationError() as found):
             first = found.errors(include_input=False, include_url=False)[0]
             reason = ": ".join(

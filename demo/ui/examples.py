@@ -5,7 +5,6 @@ Their clips lie in `assets/examples`; an example whose clips are not installed i
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,10 +13,9 @@ from gradio.events import Dependency
 from demo.messages import Language
 from demo.ui import history as past
 from demo.ui.chat import STREAMS, Chat
+from demo.ui.clips import CLIPS
 from demo.ui.history import History
 from demo.ui.strings import label
-
-CLIPS = Path(__file__).parents[2] / "assets" / "examples"
 
 
 @dataclass(frozen=True)

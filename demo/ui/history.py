@@ -123,7 +123,8 @@ def edited(history: History, index: int, text: str) -> History:
     changed = [*history]
     changed[index] = {**history[index], "content": [_words(text)]}
     before, turn, _ = split(changed, index)
-    return [*before, *(message for message in turn if paths_of([message]) or text_of(message))]
+    left = (one for one in turn if paths_of([one]) or text_of(one) or kind_of(one) == "gone")
+    return [*before, *left]
 
 
 def settled(history: History, language: Language) -> History:
@@ -159,16 +160,36 @@ def kept(history: History, limit: int = KEPT_CHARACTERS) -> History:
     return history
 
 
-def restored(history: History, available: Callable[[str], bool], language: Language) -> History:
+def restored(history: History, available: Callable[[str], str], language: Language) -> History:
     """The history as a reload shows it: a clip whose file is gone is a note that says so."""
     shown: History = []
     for message in history:
-        gone = [path for path in paths_of([message]) if not available(path)]
+        found = {path: available(path) for path in paths_of([message])}
+        gone = [path for path, file in found.items() if not file]
         shown += [_gone(path, language) for path in gone]
-        left = [_file(path) for path in paths_of([message]) if path not in gone]
+        left = [_file(found[path]) for path in paths_of([message]) if found[path]]
         if left or not gone:
             shown.append({**message, "content": left or [_words(text_of(message))]})
     return settled(shown, language)
+
+
+def present(history: History, available: Callable[[str], str], language: Language) -> History:
+    """The history with a note in place of each message whose clips are all gone.
+
+    One that has others too stays: without it "the second" would be another one.
+    """
+
+    def shown(message: dict[str, Any]) -> dict[str, Any]:
+        paths = paths_of([message])
+        gone = paths and not any(map(available, paths))
+        return _gone(paths[0], language) if gone else message
+
+    return list(map(shown, history))
+
+
+def gone_in(messages: History) -> str:
+    """What is told of clips that are gone in the messages."""
+    return " ".join(one["metadata"]["title"] for one in messages if kind_of(one) == "gone")
 
 
 def _bare(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "question": ("Your question", "您的问题"),
     "question_hint": (
-        "Ask about a clip: attach, drop, paste or record it",
+        "Drop, paste or record a clip, and ask",
         "就音频提问：可添加、拖入、粘贴或录制",
     ),
     "tasks": ("Fill in a task", "填入任务"),

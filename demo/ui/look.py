@@ -13,7 +13,7 @@ from gradio.themes.utils import colors, fonts, sizes
 from demo.batch.collect import SOUNDS
 from demo.batch.manifest import MANIFESTS
 from demo.settings import Settings
-from demo.ui.examples import CLIPS
+from demo.ui.clips import CLIPS
 from demo.ui.labels import GRADIO_WORDS
 from demo.ui.strings import i18n
 

@@ -1,9 +1,6 @@
 """The page: head, two tabs of conversation and one of batches, their settings, the API."""
 
-from pathlib import Path
-
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from demo.audio import Ear
 from demo.loading import Loading
@@ -49,8 +46,3 @@ def build_page(
         build_api(kit)
         build_batch_api(kit)
     return blocks
-
-
-def uploads_folder() -> Path:
-    """Where Gradio keeps what is uploaded."""
-    return Path(get_upload_folder())

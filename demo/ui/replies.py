@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 
 from demo.audio import Clip, describe
-from demo.engine import EngineError
 from demo.messages import Language, Message, UserError
 from demo.ui import history as past
 from demo.ui.history import History
@@ -42,10 +41,8 @@ def replies(
             for shown in _replied(kit, asked, request, fields):
                 yield shown
         return
-    except EngineError as error:
+    except UserError as error:
         text = numbered(error.say(language), error, language)
-    except UserError as error:  # a clip or an option: nothing that the host could look up
-        text = error.say(language)
     except Exception as error:  # at the page's edge: after an error of ours the entry is given back
         log.error("request %s failed: %s", request_id(error), place_of(error))
         text = numbered(_say("failed", language), error, language)
@@ -96,7 +93,7 @@ def _remarks(clip: Clip, language: Language) -> list[str]:
 def numbered(text: str, error: Exception, language: Language) -> str:
     """With the id by which the host finds the request in the log."""
     found = request_id(error)
-    return f"{text} {_say('request', language, id=found)}" if found else text
+    return text + _say("request", language, id=found) if found else text
 
 
 def _say(key: str, language: Language, **values: object) -> str:

@@ -32,7 +32,7 @@ SENTENCES: Sentences = {
         "The model is not ready yet; your turn waits for it. {status}",
         "模型尚未就绪，您的消息会等它就绪后再处理。{status}",
     ),
-    "request": ("(request {id})", "（请求 {id}）"),
+    "request": (" (request {id})", "（请求 {id}）"),
     "listening": ("Listening and thinking…", "正在聆听和思考……"),
     "stopped": ("Stopped before the first word.", "在给出第一个字之前已停止。"),
     "silent": ("The model had nothing to say to that.", "模型对此没有作出回复。"),
@@ -81,15 +81,16 @@ SENTENCES: Sentences = {
         "are still here in the table; please tell the host of this page.",
         "服务器磁盘已满或不可写，无法生成回答文件。回答仍在表格中，请告知本页面的管理者。",
     ),
-    "outside": (
-        "The file {name} was not uploaded: give a clip as handle_file(path), an http(s) URL or a "
-        "data: URL.",
-        "文件 {name} 不是上传的文件：请用 handle_file(路径)、http(s) 网址或 data: 网址给出音频。",
+    "session": (
+        "This page was opened by another visitor, or by you before you logged in. Please load it "
+        "again: the conversation is kept.",
+        "此页面由其他访客打开，或是您登录之前打开的。请重新加载页面，对话不会丢失。",
     ),
-    "not_uploaded": (
-        "A file was named that was not uploaded here: give a clip as handle_file(path), an http(s) "
-        "URL or a data: URL.",
-        "所指的文件没有上传到这里：请用 handle_file(路径)、http(s) 网址或 data: 网址给出音频。",
+    "outside": (
+        "The file {name} is no upload of yours, or is not there any more: give a clip as "
+        "handle_file(path), an http(s) URL or a data: URL.",
+        "文件 {name} 不是您上传的，或已不存在：请用 handle_file(路径)、http(s) 网址或 data: 网址"
+        "给出音频。",
     ),
     "address": (
         "The page takes files and no addresses: upload the file itself. Programs may give an "

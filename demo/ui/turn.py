@@ -18,7 +18,7 @@ import numpy as np
 
 from demo.audio import AudioError, Clip, Ear
 from demo.conversation import from_history, with_windows
-from demo.engine import Conversation, Engine, Options, Waiting
+from demo.engine import Conversation, Options, Waiting
 from demo.hands import Hands
 from demo.ui.history import History, answered_only
 from demo.watching import Watch
@@ -62,17 +62,15 @@ def reply(history: History, system: str | None, options: Options, desk: Desk) ->
     yield from answer(from_history(answered_only(history), system), options, desk)
 
 
-def ahead(
-    history: History, system: str | None, engine: Engine, ear: Ear, user: str, stop: Event
-) -> None:
+def ahead(history: History, system: str | None, desk: Desk, stop: Event) -> None:
     """Hears the clips of a user's turn that is not finished and feeds it, in spare time.
 
     Raises:
-        UserError: a clip cannot be heard.
+        UserError: a clip cannot be heard, or there is no engine yet.
     """
     conversation = from_history(answered_only(history), system)
-    heard, windows, _ = _hear(conversation, ear, user, stop)
-    engine.prepare(heard, windows)
+    heard, windows, _ = _hear(conversation, desk, stop)
+    desk.loading.wait(0).prepare(heard, windows)
 
 
 def answer(conversation: Conversation, options: Options, desk: Desk) -> Generator[Reply]:
@@ -103,20 +101,20 @@ def answer(conversation: Conversation, options: Options, desk: Desk) -> Generato
 
 def _heard(conversation: Conversation, desk: Desk) -> Generator[Reply, None, Heard]:
     """What is heard in a conversation, off this thread, which one user could keep from others."""
-    with desk.hands.doing(partial(_hear, conversation, desk.ear, desk.user), desk.user) as hearing:
+    with desk.hands.doing(partial(_hear, conversation, desk), desk.user) as hearing:
         while not wait([hearing], HEARING_SECONDS).done:
             yield Reply("", ())
         return hearing.result()
 
 
-def _hear(conversation: Conversation, ear: Ear, user: str, stop: Event) -> Heard:
-    limit, heard = ear.limits.max_minutes * LONGEST_CLIPS, 0.0
+def _hear(conversation: Conversation, desk: Desk, stop: Event) -> Heard:
+    limit, heard = desk.ear.limits.max_minutes * LONGEST_CLIPS, 0.0
 
     def hear(url: str) -> Clip:
         nonlocal heard
         if stop.is_set():
             raise CancelledError
-        clip = ear.hear(url, stop=stop, user=user)
+        clip = desk.ear.hear(url, stop=stop, user=desk.user)
         heard += clip.seconds / 60
         if heard > limit:  # before it is all in memory
             raise AudioError("too_long_together", limit=limit)
