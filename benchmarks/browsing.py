@@ -7,13 +7,16 @@ from typing import Any, cast
 
 import numpy as np
 from playwright.sync_api import Browser
+from starlette.middleware import Middleware
 
 from demo.audio import Ear
 from demo.engine import Conversation, Load, Memory, Options
 from demo.loading import Loading
 from demo.local import LocalEngine
 from demo.messages import Message
+from demo.owners import Owners
 from demo.settings import Settings
+from demo.ui.clips import uploads
 from demo.ui.look import launch_options
 from demo.ui.page import build_page
 from tests.visitor import Visitor
@@ -66,7 +69,9 @@ def served(engine: Timed) -> Iterator[str]:
     settings = Settings()
     notice = Message({"n": ("Benchmark.", "基准测试。")}, "n")
     page = build_page(Loading.of(engine), Ear(), settings, notice).queue()
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **launch_options(settings))
+    own = {"middleware": [Middleware(Owners, clips=uploads())]}
+    options = launch_options(settings)
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, app_kwargs=own, **options)
     try:
         yield url
     finally:

@@ -42,6 +42,7 @@ from benchmarks.visitors import (
     scripts,
     told_apart,
 )
+from demo.uploads import is_mark
 from tests.serving import Served, serving
 
 SETTLE_SECONDS = 5.0
@@ -80,7 +81,8 @@ class Held:
             int(sum(map(float, name.findall(numbers)))) for name in (KEPT, INTERRUPTED)
         )
         resident = sum(one.memory_info().rss for one in family)
-        uploads = sum(one.is_file() for one in app.log_file.with_name(UPLOADS).rglob("*"))
+        found = app.log_file.with_name(UPLOADS).rglob("*")
+        uploads = sum(one.is_file() and not is_mark(one) for one in found)
         threads, files = process.num_threads(), process.num_fds()
         return cls(resident, kept, threads, files, uploads, interrupted)
 

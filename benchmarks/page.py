@@ -85,7 +85,10 @@ def long_reply(visitor: Visitor, engine: Timed) -> list[Sample]:
         samples.append(Sample(engine.pieces, sum(received), busy_seconds(session)))
         visitor.page.wait_for_timeout(POLL_MS)
     session.detach()
-    return [sample for sample in samples if sample.pieces]
+    seen = [sample for sample in samples if sample.pieces]
+    if not seen:
+        raise SystemExit("The reply was over before it was seen to grow: ask for more --tokens.")
+    return seen
 
 
 def busy_seconds(session: Any) -> float:

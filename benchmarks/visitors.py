@@ -29,7 +29,9 @@ CUT_SECONDS, STEP_SECONDS = 2.0, 0.1  # a clip is so much of the speech, from an
 CLIPS = 2  # of one conversation
 QUESTIONS = ("What does the person say?", "And this one?", "Repeat what the person said first.")
 GREEDY: dict[str, Any] = {"max_new_tokens": 48, "temperature": 0}
-LONG: dict[str, Any] = {"max_new_tokens": 1000, "temperature": 2, "top_p": 1, "top_k": 1000}
+LONG: dict[str, Any] = {  # half of them take more than a second
+    "max_new_tokens": 2000, "temperature": 5, "top_p": 1, "top_k": 1000, "repetition_penalty": 5,
+}  # fmt: skip
 INTERRUPTIONS = {"stopped": 0.05, "left": 0.05, "reloaded": 0.05}  # shares of the turns
 MADE_SOONER = "made sooner"  # than it could be interrupted: chance ends some long replies at once
 UNHARMED = frozenset(("right", MADE_SOONER, *INTERRUPTIONS))
