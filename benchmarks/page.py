@@ -28,7 +28,7 @@ from benchmarks.talking import RATE, as_loaded, greedy, machine, speak_words
 from demo.engine import EngineInfo
 from demo.local import LocalEngine
 from tests.conftest import CHROMIUM, QUIET_CHROMIUM
-from tests.visitor import Visitor
+from tests.visitor import WATCH, Visitor
 
 STOPPED_TOKENS = 4000  # of a reply that must still be going on when it is stopped
 POLL_MS = 100
@@ -72,23 +72,24 @@ def first_words(visitor: Visitor, engine: Timed, ahead: bool, clips: list[Path])
 
 
 def long_reply(visitor: Visitor, engine: Timed) -> list[Sample]:
-    """Samples along a reply that is as long as the options allow."""
+    """Samples from before a reply that is as long as the options allow to its end."""
     session = visitor.context.new_cdp_session(visitor.page)
     received: list[int] = []
     session.on("Network.dataReceived", lambda event: received.append(event["dataLength"]))
     session.send("Network.enable")
     session.send("Performance.enable")
+    engine.pieces = 0
+    samples = [Sample(0, 0, busy_seconds(session))]
+    visitor.page.evaluate(WATCH, "analysis-stop")
     visitor.ask(QUESTION)
-    visitor.page.locator("#analysis-stop").wait_for()
-    samples = []
-    while visitor.page.locator("#analysis-stop").count():
+    visitor.page.wait_for_function("window.begun")
+    going_on = True
+    while going_on:
+        going_on = visitor.page.locator("#analysis-stop").count() > 0
         samples.append(Sample(engine.pieces, sum(received), busy_seconds(session)))
         visitor.page.wait_for_timeout(POLL_MS)
     session.detach()
-    seen = [sample for sample in samples if sample.pieces]
-    if not seen:
-        raise SystemExit("The reply was over before it was seen to grow: ask for more --tokens.")
-    return seen
+    return samples
 
 
 def busy_seconds(session: Any) -> float:

@@ -1,6 +1,5 @@
 """Crowds before a running app: requests without a wait, its numbers, slow clips, a model."""
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,11 +7,11 @@ import httpx
 import pytest
 
 from tests.openai_server import Server, saying, talking
-from tests.serving import Served
+from tests.serving import PATIENCE, Served, until
 from tests.test_hosting import asked
 from tests.web import serving
 
-PATIENCE = 40  # seconds of a loaded machine, within those that a download may take
+SOON = 30  # seconds, of the sixty that a download may take
 HELLO = [{"role": "user", "content": "hello"}]
 
 
@@ -36,13 +35,9 @@ def numbers(app: Served) -> str:
     return asked(f"{app.url}/metrics")[1]
 
 
-def until(app: Served, name: str, value: float) -> float:
-    """The seconds until one of the app's numbers is `value`."""
-    start = time.monotonic()
-    while f"{name} {value:.1f}" not in numbers(app):
-        assert time.monotonic() - start < PATIENCE, numbers(app)
-        time.sleep(0.1)
-    return time.monotonic() - start
+def until_number(app: Served, name: str, value: float) -> None:
+    """Returns once one of the app's numbers is `value`."""
+    until(lambda: f"{name} {value:.1f}" in numbers(app))
 
 
 def join(
@@ -58,6 +53,6 @@ def join(
     (place,) = (one["id"] for one in config["dependencies"] if one["api_name"] == "generate")
     body = {"data": [conversation, *options], "fn_index": place, "session_hash": page}
     headers = {"X-Forwarded-For": by} if by else {}
-    with httpx.Client(timeout=60, headers=headers) as client:
+    with httpx.Client(timeout=PATIENCE, headers=headers) as client:
         for _ in range(times):
             client.post(f"{app.url}/gradio_api/queue/join", json=body).raise_for_status()

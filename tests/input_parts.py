@@ -8,7 +8,9 @@ from typing import Any
 from demo.audio import Clip, Ear, Limits, Sandbox
 
 Source = str | Path | bytes
-OPEN = Limits(max_file_mb=2, allow_private_urls=True, download_seconds=0.5, stall_seconds=0.3)
+OPEN = Limits(max_file_mb=2, allow_private_urls=True)
+HASTY = Limits(max_file_mb=2, allow_private_urls=True, download_seconds=1)
+RESTLESS = Limits(max_file_mb=2, allow_private_urls=True, stall_seconds=1)
 LIVE = {"live": "1"}  # as a browser's recorder writes it: no length in the header
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.input_parts import OPEN, Input
+from tests.input_parts import HASTY, OPEN, RESTLESS, Input
 
 
 def _page(path: str) -> Callable[[str], str]:
@@ -25,9 +25,9 @@ def _good_and_bad_pages() -> list[Input]:
         Input("a URL with no bytes", _page("/nothing.wav"), "empty_file", limits=OPEN),
         Input("a URL that never ends", _page("/endless.wav"), "url_too_large", limits=OPEN),
         Input("a URL of 1 TB", _page("/large.wav"), "too_large", limits=OPEN),
-        Input("a URL that drips", _page("/dripping.wav"), "url_slow", limits=OPEN),
-        Input("a URL whose head drips", _page("/dripping_head.wav"), "url_slow", limits=OPEN),
-        Input("a URL that stalls", _page("/stalled.wav"), "url_stalled", limits=OPEN),
+        Input("a URL that drips", _page("/dripping.wav"), "url_slow", limits=HASTY),
+        Input("a URL whose head drips", _page("/dripping_head.wav"), "url_slow", limits=HASTY),
+        Input("a URL that stalls", _page("/stalled.wav"), "url_stalled", limits=RESTLESS),
         Input("a URL that breaks off", _page("/cut.wav"), "url_broke_off", limits=OPEN),
         Input("a gzip bomb", _page("/bomb.wav"), "url_too_large", limits=OPEN),
         Input("a URL packed with brotli", _page("/brotli.wav"), "url_encoding", limits=OPEN),

@@ -8,11 +8,13 @@ import httpx
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.serving import PATIENCE
+
 
 @asynccontextmanager
 async def connected(url: str, **credentials: Any) -> AsyncIterator[ClientSession]:
     async with (
-        httpx.AsyncClient(timeout=60, follow_redirects=True, **credentials) as http,
+        httpx.AsyncClient(timeout=PATIENCE, follow_redirects=True, **credentials) as http,
         streamable_http_client(f"{url}/gradio_api/mcp/", http_client=http) as (reading, writing, _),
         ClientSession(reading, writing) as session,
     ):

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.serving import PATIENCE
+
 MODEL = "qwen2-audio"
 Act = Callable[["Visit"], None]
 
@@ -152,6 +154,6 @@ def endless(visit: Visit) -> None:
 
 def silent(visit: Visit) -> None:
     """Hears, and says nothing until its visitor is gone."""
-    visit.connection.settimeout(20)
+    visit.connection.settimeout(PATIENCE)
     visit.connection.recv(1)
     visit.model.left.set()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from demo.audio import SAMPLE_RATE, AudioError, Ear, Limits
+from tests.serving import PATIENCE
 from tests.sounds import by_av, by_soundfile, tone, wav, write_long_wav
 from tests.traps import HOUR, silent_flac
 
@@ -19,15 +20,16 @@ def test_a_two_hour_file_is_refused_by_its_header(tmp_path):
     path = tmp_path / "lecture.wav"
     with path.open("wb") as file:
         write_long_wav(file, seconds=7200)
-    started = time.monotonic()
+    started = time.process_time()  # of this process alone: others may be at work
     with pytest.raises(AudioError, match=r"lecture\.wav is too long: 2:00:00, .* 10 minutes"):
         Ear().hear(path)
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 MEMORY = """
 import sys
 from demo.audio import AudioError, Ear, Limits
+from tests.serving import PATIENCE
 def peak_kb():
     status = open("/proc/self/status").read().splitlines()
     return int(next(line for line in status if line.startswith("VmHWM")).split()[1])
@@ -44,7 +46,7 @@ measures = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="ne
 def memory(path: Path, max_minutes: float) -> tuple[int, int]:
     """The bytes of the samples that are heard, and those that hearing needs."""
     command = [sys.executable, "-c", MEMORY, str(path), str(max_minutes)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
     samples, needed = map(int, done.stdout.split())
     return samples, needed
 
@@ -137,7 +139,7 @@ def test_ten_seconds_of_wav_are_heard_in_milliseconds():
     content = wav(tone(10, 44_100), "PCM_16", 44_100)
     times = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.process_time()
         Ear().hear(content)
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     assert min(times) < 0.05

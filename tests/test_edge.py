@@ -25,7 +25,7 @@ from demo.ui.edge import Page
 from demo.ui.kit import Kit
 from tests import web
 from tests.conftest import CLIPS
-from tests.serving import UPLOADS, Served, serving
+from tests.serving import PATIENCE, UPLOADS, Served, serving
 from tests.ui_parts import Parrot
 
 SHORT: dict[str, Any] = {"max_new_tokens": 8, "temperature": 0}
@@ -64,7 +64,7 @@ def posted(app: Served, handler: str, data: list[Any], language: str = "en") -> 
     queue, asking = f"{app.url}/gradio_api/queue", {"Accept-Language": language}
     httpx.post(f"{queue}/join", json=body, headers=asking).raise_for_status()
     session = {"session_hash": body["session_hash"]}
-    with httpx.stream("GET", f"{queue}/data", params=session, timeout=60) as stream:
+    with httpx.stream("GET", f"{queue}/data", params=session, timeout=PATIENCE) as stream:
         told = (json.loads(line.removeprefix("data:") or "{}") for line in stream.iter_lines())
         return next(one["output"] for one in told if one.get("msg") == "process_completed")
 
@@ -183,7 +183,7 @@ def test_a_handler_that_is_cancelled_before_its_first_output_is_closed(kit: Kit)
     def slow() -> Iterator[str]:
         try:
             begun.set()
-            go_on.wait(10)
+            go_on.wait(PATIENCE)
             yield "first"
             yield "second"
         finally:
@@ -194,7 +194,7 @@ def test_a_handler_that_is_cancelled_before_its_first_output_is_closed(kit: Kit)
             api(slow, api_name="slow")
         (fn,) = page.fns.values()
         handler = asyncio.create_task(page.process_api(block_fn=fn, inputs=[]))
-        await asyncio.to_thread(begun.wait, 10)
+        await asyncio.to_thread(begun.wait, PATIENCE)
         handler.cancel()
         with pytest.raises(asyncio.CancelledError) as kept:  # and, as Gradio does, what it holds
             await handler

@@ -12,7 +12,7 @@ from gradio_client import Client, handle_file
 
 from tests.conftest import CLIPS
 from tests.openai_server import talking
-from tests.serving import Served, serving
+from tests.serving import PATIENCE, Served, serving
 
 ACCOUNT = ("ann", "hush-account")
 KEY, WRONG_KEY, ADDRESS = "hush-key", "hush-wrong", "hush-address"
@@ -43,9 +43,9 @@ def processes(served: Served) -> list[psutil.Process]:
 
 def shown(served: Served) -> str:
     """All that can be read of an app: its pages, its log, its lines in the list of processes."""
-    with httpx.Client(base_url=served.url, auth=ACCOUNT, timeout=30) as visitor:
+    with httpx.Client(base_url=served.url, auth=ACCOUNT, timeout=PATIENCE) as visitor:
         pages = [visitor.get(page).text for page in PAGES]
-    pages.append(httpx.get(served.url, timeout=30).text)  # a stranger's
+    pages.append(httpx.get(served.url, timeout=PATIENCE).text)  # a stranger's
     commands = [" ".join(process.cmdline()) for process in processes(served)]
     return "\n".join([*pages, *commands, served.log])
 

@@ -13,6 +13,8 @@ from demo.hearing.fetch import name_of_url
 from tests.inputs import OPEN, outcome, urls
 from tests.web import serving
 
+SOON = 30  # seconds, of the sixty that a download may take
+
 
 @pytest.fixture(scope="module")
 def server():
@@ -25,7 +27,7 @@ def test_a_url_gets_what_it_must_in_time(trial, server):
     started = time.monotonic()
     key, sentence = outcome(trial, server)
     assert key == trial.gets, sentence
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < SOON
 
 
 def test_a_clip_is_named_after_its_url(server):

@@ -12,7 +12,7 @@ from demo.gate import known
 from demo.guesses import MOST, SECONDS, Guesses
 from tests.mcp_parts import call, tools
 from tests.openai_server import talking
-from tests.serving import Served, serving
+from tests.serving import PATIENCE, Served, serving
 
 ACCOUNT = ("ann", "secret:with colon")
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -61,7 +61,7 @@ def login(served: Served) -> Iterator[httpx.Client]:
 
 def status(visitor: httpx.Client, method: str, path: str, **more: Any) -> int:
     """Without the body, which for some never ends."""
-    with visitor.stream(method, path, timeout=10, **more) as response:
+    with visitor.stream(method, path, timeout=PATIENCE, **more) as response:
         return response.status_code
 
 
@@ -154,7 +154,7 @@ def test_guesses_at_the_same_time_are_counted_too(served: Served):
         return "network address" in answer.text
 
     async def all_at_once() -> list[bool]:
-        async with httpx.AsyncClient(base_url=served.url, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=served.url, timeout=PATIENCE) as client:
             return await asyncio.gather(*(entered(client, number) for number in range(MOST + 5)))
 
     assert sum(asyncio.run(all_at_once())) == 5

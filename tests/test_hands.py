@@ -13,8 +13,7 @@ import pytest
 from demo.hands import Hands
 from demo.places import Places
 from demo.queueing import CrowdedError
-
-SAFE_SECONDS = 20
+from tests.serving import PATIENCE
 
 # Places.
 
@@ -67,13 +66,13 @@ def test_a_thread_that_cannot_be_had_is_told_and_does_not_count(monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", full)
         with hands.doing(lambda stop: 1, "a") as first, pytest.raises(RuntimeError, match="start"):
-            first.result(timeout=SAFE_SECONDS)
+            first.result(timeout=PATIENCE)
     with hands.doing(lambda stop: 2, "b") as second:
-        assert second.result(timeout=SAFE_SECONDS) == 2
+        assert second.result(timeout=PATIENCE) == 2
 
 
 def until_stopped(stop: Event) -> str:
-    assert stop.wait(SAFE_SECONDS)
+    assert stop.wait(PATIENCE)
     return "stopped"
 
 
@@ -90,9 +89,9 @@ def noting(begun: list[int]) -> Callable[[Event], str]:
 def test_what_is_done_is_had_and_what_goes_wrong_is_raised():
     hands = Hands()
     with hands.doing(lambda stop: 7) as done, hands.doing(lambda stop: {}["x"]) as failed:
-        assert done.result(SAFE_SECONDS) == 7
+        assert done.result(PATIENCE) == 7
         with pytest.raises(KeyError):
-            failed.result(SAFE_SECONDS)
+            failed.result(PATIENCE)
 
 
 def test_leaving_ends_what_is_done_and_gives_its_thread_to_the_next():
@@ -100,8 +99,8 @@ def test_leaving_ends_what_is_done_and_gives_its_thread_to_the_next():
     with hands.doing(until_stopped) as first:
         pass
     with hands.doing(lambda stop: "next") as second:
-        assert second.result(SAFE_SECONDS) == "next"
-    assert first.result(SAFE_SECONDS) == "stopped"
+        assert second.result(PATIENCE) == "next"
+    assert first.result(PATIENCE) == "stopped"
 
 
 def test_one_user_never_has_all_the_hands():
@@ -111,7 +110,7 @@ def test_one_user_never_has_all_the_hands():
         for _ in range(10):
             stack.enter_context(hands.doing(noting(begun), "busy"))
         with hands.doing(lambda stop: "heard", "other") as other:
-            assert other.result(SAFE_SECONDS) == "heard"
+            assert other.result(PATIENCE) == "heard"
         assert len(begun) == 2
 
 
@@ -121,7 +120,7 @@ def test_one_address_leaves_hands_for_others():
         for number in range(9):
             stack.enter_context(hands.doing(until_stopped, f"near/{number}"))
         with hands.doing(lambda stop: "heard", "far/1") as other:
-            assert other.result(SAFE_SECONDS) == "heard"
+            assert other.result(PATIENCE) == "heard"
 
 
 def test_what_is_late_leaves_hands_for_what_is_not():
@@ -131,20 +130,20 @@ def test_what_is_late_leaves_hands_for_what_is_not():
         for user in "aabbcc":
             stack.callback(hands.leave, hands.ask(noting(begun), user, late=True))
         jobs = [stack.enter_context(hands.doing(lambda stop: "heard", user)) for user in "ad"]
-        assert [job.result(SAFE_SECONDS) for job in jobs] == ["heard", "heard"]
+        assert [job.result(PATIENCE) for job in jobs] == ["heard", "heard"]
         assert len(begun) == 2
 
 
 def test_users_take_turns():
     hands, gate, order = Hands(threads=1, share=1), Event(), []
     with ExitStack() as stack:
-        stack.enter_context(hands.doing(lambda stop: gate.wait(SAFE_SECONDS), "a"))
+        stack.enter_context(hands.doing(lambda stop: gate.wait(PATIENCE), "a"))
         jobs: list[Future[Any]] = [
             stack.enter_context(hands.doing(lambda stop, user=user: order.append(user), user))
             for user in "aab"
         ]
         gate.set()
-        wait(jobs, SAFE_SECONDS)
+        wait(jobs, PATIENCE)
     assert order in (["a", "b", "a"], ["b", "a", "a"])
 
 
@@ -153,5 +152,5 @@ def test_what_nobody_waits_for_is_done_only_where_a_hand_is_free():
     with hands.doing(until_stopped, "a"):
         hands.spare(lambda stop: done.put("a's"), "a")
         hands.spare(lambda stop: done.put("b's"), "b")
-        assert done.get(timeout=SAFE_SECONDS) == "b's"
+        assert done.get(timeout=PATIENCE) == "b's"
         assert done.empty()

@@ -9,7 +9,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from tests.openai_server import saying, talking
-from tests.serving import Served, serving
+from tests.serving import PATIENCE, Served, serving
 from tests.sounds import wav
 
 ENTITIES = "&lt;img src=x onerror=window.ran=5&gt;"  # a tag, once somebody unescapes it
@@ -45,7 +45,7 @@ def client(app: Served) -> Client:
 
 def sent(app: Served, name: str, content: bytes) -> httpx.Response:
     files = {"files": (name, content)}
-    return httpx.post(f"{app.url}/gradio_api/upload", files=files, timeout=60)
+    return httpx.post(f"{app.url}/gradio_api/upload", files=files, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())

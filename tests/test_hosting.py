@@ -17,7 +17,7 @@ from demo.exposure import warnings
 from demo.settings import parse
 from tests.conftest import CLIPS
 from tests.openai_server import endless, talking
-from tests.serving import ROOT, UPLOADS, Served, serving
+from tests.serving import PATIENCE, ROOT, UPLOADS, Served, serving, until
 
 GLASS = {"text": "What is that sound?", "files": [handle_file(CLIPS / "glass-breaking.flac")]}
 
@@ -25,7 +25,8 @@ GLASS = {"text": "What is that sound?", "files": [handle_file(CLIPS / "glass-bre
 def asked(url: str, **headers: str) -> tuple[int, str]:
     """The status and the body of a page."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as it:
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as it:
             return it.status, it.read().decode()
     except HTTPError as error:
         with error:
@@ -159,27 +160,25 @@ def test_an_app_that_waits_for_its_model_is_healthy_and_not_ready(tmp_path: Path
 def streamed(client: Client) -> Any:
     """A request whose reply has begun."""
     job = client.submit({"text": "Go on.", "files": []}, api_name="/chat")
-    while not any(job.outputs()):
-        time.sleep(0.05)
+    until(lambda: any(job.outputs()))
     return job
 
 
 def test_a_client_that_is_gone_leaves_the_queue(tmp_path: Path):
     code = (
         "import sys, time; from gradio_client import Client; c = Client(sys.argv[1]);"
-        "c.submit({'text': 'Go on.', 'files': []}, api_name='/chat'); time.sleep(60)"
+        "c.submit({'text': 'Go on.', 'files': []}, api_name='/chat'); time.sleep(600)"
     )
     with talking(endless) as model:
         flags = ["--engine", "openai", "--base-url", model.url]
         with serving(tmp_path / "log", *flags) as app:
             visitor = subprocess.Popen([sys.executable, "-c", code, app.url])
-            while not model.asked:
-                time.sleep(0.1)
+            until(lambda: bool(model.asked))
             assert number(asked(f"{app.url}/metrics")[1], "demo_running") == 1
             visitor.kill()
             visitor.wait()
-            assert model.left.wait(20)
-            assert number(asked(f"{app.url}/metrics")[1], "demo_running") == 0
+            assert model.left.wait(PATIENCE)
+            until(lambda: number(asked(f"{app.url}/metrics")[1], "demo_running") == 0)
 
 
 def test_a_reply_is_finished_when_the_app_is_asked_to_end(tmp_path: Path):
@@ -195,8 +194,8 @@ def test_a_reply_is_finished_when_the_app_is_asked_to_end(tmp_path: Path):
         with serving(tmp_path / "log", *flags) as app:
             job = streamed(Client(app.url, verbose=False))
             app.process.terminate()
-            assert job.result(timeout=20) == "one two three"
-            assert app.process.wait(20) == 0
+            assert job.result(timeout=PATIENCE) == "one two three"
+            assert app.process.wait(PATIENCE) == 0
 
 
 def test_a_reply_without_an_end_is_told_that_the_app_ends(
@@ -209,6 +208,6 @@ def test_a_reply_without_an_end_is_told_that_the_app_ends(
             job = streamed(Client(app.url, verbose=False))
             app.process.terminate()
             with pytest.raises(Exception, match="shut down"):
-                job.result(timeout=20)
-            assert app.process.wait(20) == 0
-            assert model.left.wait(5)
+                job.result(timeout=PATIENCE)
+            assert app.process.wait(PATIENCE) == 0
+            assert model.left.wait(PATIENCE)

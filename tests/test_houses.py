@@ -1,7 +1,6 @@
 """Sessions cost nothing: what comes from one address takes turns, and leaves room for others."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -13,7 +12,7 @@ from demo.exposure import HOSTED
 from demo.forwarding import LOCAL, PRIVATE, TRUSTED, Forwarded, trust_proxies
 from demo.ledger import DAY_SECONDS, Ledger
 from demo.users import house_of, user
-from tests.crowd_parts import HELLO, about, join, numbers, until
+from tests.crowd_parts import HELLO, about, join, numbers, until_number
 from tests.crowd_parts import model as model
 from tests.crowd_parts import web as web
 from tests.mcp_parts import call
@@ -134,16 +133,15 @@ def app(tmp_path_factory: pytest.TempPathFactory, model: Server) -> Iterator[Ser
 def test_many_sessions_of_one_address_leave_places_for_others(app: Served, web: str):
     for number_ in range(12):
         join(app, about(f"{web}/dripping.wav"), 1, f"s{number_}", GREEDY)
-    until(app, 'demo_requests_total{outcome="near"}', 7)
+    until_number(app, 'demo_requests_total{outcome="near"}', 7)
     assert number(numbers(app), "demo_waiting") == 5
     conversation = {"conversation": HELLO}
     with pytest.raises(AssertionError, match=r"from your network address under way \(5\)"):
         asyncio.run(call(app.url, "generate", conversation, headers={"X-Forwarded-For": GREEDY}))
-    start = time.monotonic()
     for _ in range(5):
         other = Client(app.url, verbose=False, headers={"X-Forwarded-For": OTHER})
         assert other.predict(HELLO, api_name="/generate") == "I hear it."
-    assert time.monotonic() - start < 20
+    assert number(numbers(app), "demo_waiting") == 5  # of a minute that a download may take
 
 
 def test_what_one_address_uploads_leaves_room_for_others(app: Served):

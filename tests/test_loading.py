@@ -9,8 +9,7 @@ import pytest
 from demo.engine import Conversation, EngineError, EngineInfo, Load, Options
 from demo.loading import SENTENCES, Loading, LoadingError, Report, Status
 from demo.messages import Message
-
-SAFE_SECONDS = 10.0
+from tests.serving import PATIENCE
 
 
 class Echo:
@@ -53,18 +52,18 @@ def test_status_follows_the_reports_until_the_engine_is_ready() -> None:
     def load(report: Report) -> Echo:
         report(at("download", 0.25))
         reported.set()
-        assert go_on.wait(SAFE_SECONDS)
+        assert go_on.wait(PATIENCE)
         return Echo()
 
     loading = Loading(load)
     assert loading.status().phase == "load"
     loading.start()
-    assert reported.wait(SAFE_SECONDS)
+    assert reported.wait(PATIENCE)
     assert (loading.status().phase, loading.status().fraction) == ("download", 0.25)
     with pytest.raises(EngineError, match="not ready yet"):
         loading.wait(timeout=0.01)
     go_on.set()
-    engine = loading.wait(SAFE_SECONDS)
+    engine = loading.wait(PATIENCE)
     assert isinstance(engine, Echo)
     assert loading.status().phase == "ready"
     assert str(loading.status().text) == "echo is ready, on cpu in float32."
@@ -85,7 +84,7 @@ def test_a_failed_loading_gives_its_sentence_to_everyone_who_waits() -> None:
     loading = Loading(load).start()
     for _ in range(2):
         with pytest.raises(EngineError, match="no network"):
-            loading.wait(SAFE_SECONDS)
+            loading.wait(PATIENCE)
     assert loading.status().phase == "failed"
     assert "no network" in str(loading.status().text)
     loading.close()
@@ -97,7 +96,7 @@ def test_an_unforeseen_failure_is_a_sentence_too(capsys: pytest.CaptureFixture[s
 
     loading = Loading(load).start()
     with pytest.raises(EngineError, match="ZeroDivisionError: oh"):
-        loading.wait(SAFE_SECONDS)
+        loading.wait(PATIENCE)
     assert loading.status().phase == "failed"
     assert "Traceback" in capsys.readouterr().err
 

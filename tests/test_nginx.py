@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.conftest import CLIPS
 from tests.openai_server import Server, Visit, endless, saying, talking
-from tests.serving import ROOT, Served, free_port, serving
+from tests.serving import PATIENCE, ROOT, Served, free_port, serving, until
 from tests.visitor import Visitor
 
 pytestmark = pytest.mark.skipif(not shutil.which("nginx"), reason="Debian: apt-get install nginx")
@@ -39,7 +39,7 @@ def slowly(visit: Visit) -> None:
     visit.begin()
     for word in ("one ", "two ", "three"):
         visit.say(word)
-        time.sleep(0.6)
+        time.sleep(1.5)  # longer than a machine with other work holds one up
     visit.conclude()
 
 
@@ -72,7 +72,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             yield Cluster(f"http://127.0.0.1:{port}", {"one": one, "two": two}, model)
         finally:
             nginx.terminate()
-            nginx.wait(20)
+            nginx.wait(PATIENCE)
 
 
 def _port(app: Served) -> int:
@@ -92,7 +92,7 @@ def test_words_come_as_they_are_made(cluster: Cluster, client: Client):
     for text in client.submit({"text": "Count.", "files": []}, api_name="/chat"):
         seen.setdefault(str(text), time.monotonic())
     assert [text for text in seen if text] == ["one ", "one two ", "one two three"]
-    assert seen["one two three"] - seen["one "] > 0.8
+    assert seen["one two three"] - seen["one "] > 1.5
 
 
 def test_an_upload_reaches_the_model(cluster: Cluster, client: Client):
@@ -111,7 +111,7 @@ def test_a_session_stays_with_its_process(cluster: Cluster, client: Client):
 def test_visitors_are_spread_over_the_processes(cluster: Cluster):
     drawn = set()
     for _ in range(20):
-        with urllib.request.urlopen(cluster.url, timeout=20) as page:
+        with urllib.request.urlopen(cluster.url, timeout=PATIENCE) as page:
             cookies = page.headers.get_all("Set-Cookie", [])
         drawn |= {one.partition(";")[0] for one in cookies if one.startswith("process=")}
     assert drawn == {"process=one", "process=two"}
@@ -121,10 +121,9 @@ def test_stop_ends_the_request_behind_it_all(cluster: Cluster, client: Client):
     cluster.model.acts[:] = [endless]
     cluster.model.left.clear()
     job = client.submit({"text": "Go on.", "files": []}, api_name="/chat")
-    while not any(job.outputs()):
-        time.sleep(0.05)
+    until(lambda: any(job.outputs()))
     job.cancel()
-    assert cluster.model.left.wait(10)
+    assert cluster.model.left.wait(PATIENCE)
 
 
 def test_where_a_process_dies_its_visitors_go_on_with_the_other(cluster: Cluster, browser: Browser):

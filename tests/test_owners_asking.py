@@ -18,7 +18,7 @@ from tests.crowd_parts import model as model
 from tests.mcp_parts import call
 from tests.openai_server import Server
 from tests.page_parts import GLASS, KNOCKS, greedy
-from tests.serving import Served
+from tests.serving import PATIENCE, Served
 from tests.sounds import wav
 from tests.test_owners import HERE, THERE, Come, sent
 from tests.test_owners import app as app
@@ -36,7 +36,7 @@ def asked(client: httpx.Client, name: str, *data: Any, session: str = "") -> str
     body = {"data": [*data], **({"session_hash": session} if session else {})}
     start = client.post(f"/gradio_api/call/{name}", json=body)
     event = start.raise_for_status().json()["event_id"]
-    told = client.get(f"/gradio_api/call/{name}/{event}", timeout=60).text
+    told = client.get(f"/gradio_api/call/{name}/{event}", timeout=PATIENCE).text
     return [line for line in told.splitlines() if line.startswith("data: ")][-1]
 
 

@@ -12,7 +12,7 @@ from tests.conftest import CLIPS, Visit
 from tests.model_card import ModelCard
 from tests.sounds import tone, wav
 from tests.test_page import PHONE, english_words, serious
-from tests.visitor import DRAWN, PATIENCE, Visitor
+from tests.visitor import PATIENCE, Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -166,7 +166,7 @@ def test_a_raw_prompt_can_be_seen_and_changed(batcher: Batcher):
     batcher.choose("Raw prompt (base model)")
     prompt = batcher.page.locator("#batch-prompt").get_by_role("textbox")
     expect(prompt).to_have_value(re.compile(r"Generate the caption in English:$"))
-    batcher.page.wait_for_timeout(DRAWN)  # the field's first drawing may take words back
+    batcher.visitor.until_drawn()  # the field's first drawing may take words back
     prompt.fill("Words without a clip:")
     batcher.send(GLASS)
     expect(prompt).to_have_value("Words without a clip:")

@@ -32,6 +32,7 @@ from tests.prefill_parts import (
     sound,
 )
 from tests.prefill_parts import small as small
+from tests.serving import PATIENCE
 from tests.steps import captured_step
 
 SAMPLED = replace(GREEDY, temperature=0.9, top_p=0.8, repetition_penalty=1.3, seed=7)
@@ -107,7 +108,7 @@ def test_any_conversation_gets_the_replies_of_plain_transformers(
             case "stop":
                 with closing(engine.stream(*asked(here), options)) as pieces:  # type: ignore[type-var]
                     next(pieces)
-                assert engine.idle.wait(20)  # it may have been drawing its last token
+                assert engine.idle.wait(PATIENCE)  # it may have been drawing its last token
         expected = plain_ids(small, here, options)
         assert engine_ids(engine, here, options) == expected
         text = small[1].decode(expected, skip_special_tokens=True)

@@ -14,6 +14,7 @@ from demo.stores import ClipStore, Prefix, PrefixStore
 from demo.streaming import SPARE_MOST, InferenceThread
 from tests.prefill_parts import GREEDY, Small, Turn, asked, build, engine_ids, plain_ids
 from tests.prefill_parts import small as small
+from tests.serving import PATIENCE
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_prepared_clip_is_not_fed_again(small: Small, fed: list[int]) -> None:
     with closing(build(small, Budgets())) as engine:
         fed.clear()
         engine.prepare(*asked([(Turn(((6, 100),), ""), "")]))
-        assert engine.idle.wait(20)
+        assert engine.idle.wait(PATIENCE)
         assert sum(fed) > 250
         fed.clear()
         assert engine_ids(engine, turns, GREEDY) == expected
@@ -64,19 +65,19 @@ def test_a_reply_comes_before_what_is_prepared(small: Small) -> None:
         engine.prepare(*asked(ahead))
         assert engine_ids(engine, turns, GREEDY) == expected
         assert not engine.idle.is_set()  # what was prepared goes on afterwards
-        assert engine.idle.wait(20)
+        assert engine.idle.wait(PATIENCE)
         assert engine_ids(engine, ahead, GREEDY) == plain_ids(small, ahead, GREEDY)
 
 
 def test_only_the_newest_of_too_much_spare_work_is_done() -> None:
     thread, gate, done = InferenceThread(), threading.Event(), []
-    thread.prepare(lambda work: done.append(gate.wait(20)))
+    thread.prepare(lambda work: done.append(gate.wait(PATIENCE)))
     while not thread.busy:
         time.sleep(0.01)
     for number in range(40):
         thread.prepare(lambda work, number=number: done.append(number))
     gate.set()
-    assert thread.idle.wait(20)
+    assert thread.idle.wait(PATIENCE)
     assert done == [True, *range(40 - SPARE_MOST, 40)]
     thread.close(RuntimeError("the end"))
 

@@ -13,8 +13,7 @@ from demo.engine import Budgets, Waiting
 from demo.loading import LoadingError
 from demo.queueing import PASSED_MOST, CrowdedError, FairQueue
 from demo.streaming import InferenceThread, Reply
-
-SAFE_SECONDS = 20
+from tests.serving import PATIENCE
 
 # The order.
 
@@ -135,7 +134,7 @@ def test_replies_are_made_in_the_order_they_were_asked_for(thread: InferenceThre
 
 def test_a_reader_gets_every_piece_even_when_it_comes_late(thread: InferenceThread) -> None:
     reader = thread.submit(letters("hello"))
-    assert thread.idle.wait(SAFE_SECONDS)
+    assert thread.idle.wait(PATIENCE)
     assert "".join(reader) == "hello"
 
 
@@ -148,7 +147,7 @@ def test_a_failure_comes_after_the_pieces_before_it(thread: InferenceThread) -> 
     pieces = []
     with pytest.raises(ValueError, match="broken"):
         pieces.extend(reader)
-    assert thread.idle.wait(SAFE_SECONDS)
+    assert thread.idle.wait(PATIENCE)
     assert "".join(thread.submit(letters("next"))) == "next"
 
 
@@ -156,18 +155,18 @@ def test_a_reader_waits_in_short_steps_so_that_it_can_be_closed(thread: Inferenc
     stopped = threading.Event()
 
     def make(reply: Reply) -> None:
-        if reply.stop.wait(SAFE_SECONDS):
+        if reply.stop.wait(PATIENCE):
             stopped.set()
 
     reader = thread.submit(Reply(make))
     assert [next(reader), next(reader)] == ["", ""]
     reader.close()  # type: ignore[attr-defined]
-    assert stopped.wait(SAFE_SECONDS)
+    assert stopped.wait(PATIENCE)
 
 
 def test_closing_the_thread_ends_what_runs_and_what_waits() -> None:
     def until_stopped(reply: Reply) -> None:
-        reply.stop.wait(SAFE_SECONDS)
+        reply.stop.wait(PATIENCE)
 
     thread = InferenceThread()
     running = thread.submit(Reply(until_stopped))
@@ -186,7 +185,7 @@ def test_users_take_turns_and_know_their_place() -> None:
     thread, gate, made = InferenceThread(Budgets(waiting=4)), threading.Event(), []
 
     def held(reply: Reply) -> None:
-        gate.wait(SAFE_SECONDS)
+        gate.wait(PATIENCE)
 
     def asked(user: str) -> Iterator[str]:
         return thread.submit(Reply(lambda reply: made.append(user), user))
@@ -217,8 +216,8 @@ def test_who_is_far_back_is_told_seldom_but_woken_as_soon_as_the_reply_begins(
     start = time.monotonic()
     assert next(pieces) == Waiting(4)
     assert time.monotonic() - start >= 4 * 0.25
-    monkeypatch.setattr(streaming, "IN_LINE_SHARE", SAFE_SECONDS)
+    monkeypatch.setattr(streaming, "IN_LINE_SHARE", PATIENCE)
     threading.Timer(0.1, stream.run).start()
     start = time.monotonic()
     assert "".join(pieces) == "word"
-    assert time.monotonic() - start < SAFE_SECONDS
+    assert time.monotonic() - start < PATIENCE

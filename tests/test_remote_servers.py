@@ -20,7 +20,7 @@ from demo.wanted import Remote, host_of, key_from
 from tests.openai_server import MODEL, refusing, saying, talking
 from tests.openai_server import Server as Talking
 from tests.remote_parts import connected, said
-from tests.serving import ROOT, free_port, until
+from tests.serving import PATIENCE, ROOT, free_port, until
 
 
 @pytest.fixture
@@ -122,11 +122,11 @@ def test_a_page_waits_for_a_server_that_is_still_starting():
 
     waiting = threading.Thread(target=lambda: found.append(connect(wanted, tell)))
     waiting.start()
-    assert asking.wait(20)
+    assert asking.wait(PATIENCE)
     time.sleep(0.5)  # so that it was asked in vain
     assert not found
     with talking(port=port):
-        waiting.join(20)
+        waiting.join(PATIENCE)
         (engine,) = found
         assert engine.info.model == MODEL
         assert engine.info.context_tokens == 2048
@@ -183,7 +183,7 @@ build_page(loading, Ear(), settings, choice.notice)
 heavy = {{"torch", "transformers", "librosa", "numba", "scipy", "openai"}}
 print(sorted(heavy & set(sys.modules)))
 loading.start()
-print(loading.wait(20).info.model)
+print(loading.wait({PATIENCE}).info.model)
 loading.close()
 print(sorted({{"torch", "transformers"}} & set(sys.modules)))
 """

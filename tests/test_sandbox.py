@@ -39,7 +39,7 @@ def treacherous(source: Source, name: str, limits: Limits) -> Sound:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox(treacherous, workers=1, seconds=2)
+    sandbox = Sandbox(treacherous, workers=1, seconds=6)  # a process's start counts too
     sandbox.decode(wav(), "warm.wav", LIMITS)
     yield sandbox
     sandbox.close()
@@ -47,7 +47,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.mark.parametrize(("file", "words"), [
     (b"crash", "bad.wav is damaged in a way that ended its decoder"),
-    (b"hang", "bad.wav takes longer than 2 s"),
+    (b"hang", "bad.wav takes longer than 6 s"),
     (b"eat", "bad.wav takes more memory"),
 ])  # fmt: skip
 def test_the_next_file_is_decoded_after_one_that_harms(sandbox: Sandbox, file: bytes, words: str):
@@ -138,7 +138,7 @@ def test_closing_waits_for_no_file(pair: Sandbox):
         start = time.monotonic()
         pair.close()
         assert isinstance(hung.exception(), SandboxError)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 30
     with pytest.raises(CancelledError):
         pair.decode(b"hang", "a.wav", LIMITS)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 from demo.sweeping import Clock, Sweeper, left_for
-from tests.serving import ROOT
+from tests.serving import PATIENCE, ROOT
 
 VISITS = """
 import json, time
@@ -88,10 +88,10 @@ def test_a_job_that_fails_stops_neither_the_others_nor_the_next_time():
 
     sweeper = Sweeper([failing, done.release], every=0.01)
     sweeper.start()
-    assert done.acquire(timeout=20)
-    assert done.acquire(timeout=20)
+    assert done.acquire(timeout=PATIENCE)
+    assert done.acquire(timeout=PATIENCE)
     sweeper.close()
-    sweeper.join(20)
+    sweeper.join(PATIENCE)
     assert not sweeper.is_alive()
 
 

@@ -13,6 +13,7 @@ from demo.engine import Options
 from demo.loading import Loading
 from demo.ui import history as past
 from demo.ui.turn import WORDLESS_SECONDS, Desk, Reply, paced, reply, until_ready
+from tests.serving import PATIENCE
 from tests.sounds import tone, wav
 from tests.ui_parts import Parrot
 
@@ -46,14 +47,14 @@ def test_a_turn_waits_for_an_engine_that_is_on_its_way():
     gate = threading.Event()
 
     def load(report: Any) -> Parrot:
-        gate.wait(30)
+        gate.wait(PATIENCE)
         return Parrot()
 
     loading = Loading(load).start()
     waiting = until_ready(loading)
     assert next(waiting).phase != "ready"
     gate.set()
-    loading.wait(30)
+    loading.wait(PATIENCE)
     assert list(waiting) == []
 
 

@@ -27,7 +27,7 @@ from demo.ui.clips import CLIPS
 from demo.wanted import Remote
 from tests.eval_parts import evaluate, predictions, row, through, written
 from tests.local_parts import CASES, noise, started, user
-from tests.serving import answers, free_port, serving, until
+from tests.serving import PATIENCE, answers, free_port, serving, until
 
 PYTHON = os.environ.get("VLLM_PYTHON")
 pytestmark = [
@@ -63,7 +63,8 @@ class Vllm:
     @property
     def running(self) -> float:
         """How many requests it is at work on."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as page:
+        metrics = f"http://127.0.0.1:{self.port}/metrics"
+        with urllib.request.urlopen(metrics, timeout=PATIENCE) as page:
             lines = page.read().decode().splitlines()
         counts = [line for line in lines if line.startswith("vllm:num_requests_running{")]
         return sum(float(line.rpartition(" ")[2]) for line in counts)

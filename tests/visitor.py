@@ -6,9 +6,11 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests import serving
+
 SECONDS = 1000  # Playwright counts milliseconds
 DRAWN = 0.5 * SECONDS
-PATIENCE = 45 * SECONDS  # a loaded machine with two cores
+PATIENCE = serving.PATIENCE * SECONDS
 THEIRS = (  # Gradio's own: a recorder or a player that leaves the page, a stream that is closed
     "svelte.dev/e/derived_inert",
     "Method not implemented.",
@@ -80,7 +82,11 @@ class Visitor:
     def open(self, tab: str) -> None:
         """Also waits until the tab is drawn: on a slow machine what comes sooner is lost."""
         self.page.locator(f'[role="tab"][data-tab-id="{tab}"]').click()
+        self.until_drawn()
+
+    def until_drawn(self) -> None:
         self.page.wait_for_timeout(DRAWN)
+        self.page.evaluate("() => new Promise((idle) => requestIdleCallback(idle))")
 
     def record(self, seconds: float) -> None:
         """Press, speak, press again."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.serving import PATIENCE
 from tests.sounds import wav
 
 SOUND = wav()
@@ -94,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
     def get_stalled(self, query: str) -> None:
         self.start()
         self.wfile.write(SOUND[:1000])
-        self.server.stopping.wait(5)  # type: ignore[attr-defined]
+        self.server.stopping.wait(PATIENCE)  # type: ignore[attr-defined]
 
     def get_cut(self, query: str) -> None:
         self.start(Content_Length=str(len(SOUND)))
