@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import httpx
@@ -17,7 +18,7 @@ from benchmarks.visitors import Line, opened, pieces
 from tests.serving import PATIENCE, ROOT, Served, until
 
 # Without chance: "Hello" has no end in sight, and gets some hundreds of tokens.
-AT_LENGTH = {"max_new_tokens": 4000, "temperature": 0, "repetition_penalty": 5}
+AT_LENGTH: dict[str, Any] = {"max_new_tokens": 4000, "temperature": 0, "repetition_penalty": 5}
 
 
 def test_both_ways_give_the_same_tokens(tmp_path: Path, capsys):
