@@ -19,6 +19,8 @@ from tests.model_card import ModelCard
 from tests.serving import ROOT, Served, free_port, serving
 from tests.sounds import wav
 
+pytestmark = pytest.mark.slow
+
 GREEDY = {"max_new_tokens": 48, "temperature": 0, "repetition_penalty": 1.0}
 
 

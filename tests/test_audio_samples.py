@@ -15,6 +15,8 @@ from demo.hearing.rules import clock
 from demo.hearing.windows import TAIL_SAMPLES, WINDOW_SAMPLES, split
 from tests.sounds import RATE, by_av, by_soundfile, tone, wav
 
+pytestmark = pytest.mark.slow
+
 # Samples
 
 

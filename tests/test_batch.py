@@ -23,6 +23,8 @@ from tests.model_card import ModelCard
 from tests.serving import PATIENCE
 from tests.sounds import tone
 
+pytestmark = pytest.mark.slow
+
 ASK = "Transcribe the speech."
 GREEDY = Options(max_new_tokens=24, temperature=0)
 SHORT = ("voice-chat-sum.flac", "glass-breaking.flac", "four-knocks.flac", "man-table.flac",

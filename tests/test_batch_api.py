@@ -15,6 +15,8 @@ from tests.model_card import ModelCard
 from tests.serving import Served
 from tests.sounds import tone, wav
 
+pytestmark = pytest.mark.slow
+
 ASK = "What is that sound?"
 GLASS, KNOCKS = CLIPS / "glass-breaking.flac", CLIPS / "four-knocks.flac"
 SHORT: dict[str, Any] = {"max_new_tokens": 12}

@@ -15,6 +15,8 @@ from tests.openai_server import MODEL, saying, talking
 from tests.serving import PATIENCE, ROOT
 from tests.sounds import tone, wav
 
+pytestmark = pytest.mark.slow
+
 FLAGS = ["--model", "preview", "--cpu-only", "--max-new-tokens", "8"]
 GLASS, KNOCKS = CLIPS / "glass-breaking.flac", CLIPS / "four-knocks.flac"
 

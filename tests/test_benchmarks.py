@@ -17,6 +17,8 @@ from benchmarks.shapes import build
 from benchmarks.visitors import Line, opened, pieces
 from tests.serving import PATIENCE, ROOT, Served, until
 
+pytestmark = pytest.mark.slow
+
 # Without chance: "Hello" has no end in sight, and gets some hundreds of tokens.
 AT_LENGTH: dict[str, Any] = {"max_new_tokens": 4000, "temperature": 0, "repetition_penalty": 5}
 

@@ -22,6 +22,8 @@ from finetune.clips.synthesizers import say_all
 from finetune.clips.utterance import Utterance
 from tests.clips_parts import needs_voices, plans, rng
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made() -> list:

@@ -10,6 +10,8 @@ from finetune.clips.families import FAMILIES
 from finetune.clips.numbers import words
 from tests.clips_parts import needs_voices, rng
 
+pytestmark = pytest.mark.slow
+
 
 def test_no_sentence_is_both_trained_and_tested_on():
     trained = {sentences.sentence("train", rng(seed)).words for seed in range(1500)}

@@ -17,6 +17,8 @@ from tests.serving import PATIENCE, Served, until
 from tests.serving import serving as app_serving
 from tests.test_hosting import number
 
+pytestmark = pytest.mark.slow
+
 MANY = 40  # requests of one page, which may have eight
 
 

@@ -15,6 +15,8 @@ from demo.quantizing import quantization
 from tests.local_parts import CASES, GREEDY
 from tests.steps import captured_step
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def static(engine: LocalEngine) -> Iterator[LocalEngine]:

@@ -28,6 +28,8 @@ from tests.conftest import CLIPS
 from tests.serving import PATIENCE, UPLOADS, Served, serving
 from tests.ui_parts import Parrot
 
+pytestmark = pytest.mark.slow
+
 SHORT: dict[str, Any] = {"max_new_tokens": 8, "temperature": 0}
 META = {"_type": "gradio.FileData"}
 PANEL = ["", "8", "0", "", "", "", ""]

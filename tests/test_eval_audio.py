@@ -18,6 +18,8 @@ from tests import web
 from tests.eval_parts import EXAMPLES, SAID, SPOKEN, asked, evaluate, predictions, row, written
 from tests.sounds import wav
 
+pytestmark = pytest.mark.slow
+
 CARD = Asked("preview", "", {})
 
 

@@ -13,6 +13,8 @@ from eval_audio.store import Store
 from tests.eval_parts import EXAMPLES, SPOKEN, evaluate, predictions, row, written
 from tests.serving import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("task", "line", "error"),

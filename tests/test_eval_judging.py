@@ -17,6 +17,8 @@ from tests.judge import judging
 from tests.model_card import ModelCard
 from tests.serving import ROOT
 
+pytestmark = pytest.mark.slow
+
 SIREN = str(ROOT / "assets" / "examples" / "siren-loud.flac")
 KEY = "EVAL_TEST_JUDGE_KEY"
 

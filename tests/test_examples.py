@@ -16,6 +16,8 @@ from demo.loading import Loading
 from demo.ui.turn import Desk, reply
 from tests.model_card import ModelCard
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 SYSTEM = {"role": "system", "content": "You are a helpful assistant."}
 GREEDY = Options(max_new_tokens=160, temperature=0, repetition_penalty=1.0)

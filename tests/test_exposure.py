@@ -14,6 +14,8 @@ from tests.conftest import CLIPS
 from tests.openai_server import talking
 from tests.serving import PATIENCE, Served, serving
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = ("ann", "hush-account")
 KEY, WRONG_KEY, ADDRESS = "hush-key", "hush-wrong", "hush-address"
 SECRET = "hush"  # is in all of them

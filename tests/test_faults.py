@@ -20,6 +20,8 @@ from tests.conftest import CLIPS
 from tests.serving import ROOT, Served, free_port, serving, until
 from tests.visitor import Visitor
 
+pytestmark = pytest.mark.slow
+
 GLASS = CLIPS / "glass-breaking.flac"
 KNOCKS = CLIPS / "four-knocks.flac"
 INSIDE = f"data:audio/flac;base64,{base64.b64encode(GLASS.read_bytes()).decode()}"

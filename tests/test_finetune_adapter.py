@@ -23,6 +23,8 @@ from finetune.adapters import Low
 from tests.model_card import ModelCard
 from tests.test_checkpoint import silent
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

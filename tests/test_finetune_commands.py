@@ -18,6 +18,8 @@ from finetune import export, preview
 from finetune.clips.library import append, write_shard
 from tests.finetune_parts import tiny_encoder
 
+pytestmark = pytest.mark.slow
+
 SENTENCES = ("The sun is up.", "I like tea.", "We went home.", "It is late.")
 
 

@@ -16,6 +16,8 @@ from tests.tuning_parts import LORA, adapter, near, words
 from tests.tuning_parts import base as base
 from tests.tuning_parts import manifest as manifest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 DEEPSPEED = ROOT / "finetune" / "deepspeed"
 

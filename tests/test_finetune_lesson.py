@@ -28,10 +28,13 @@ FEW = "--lora --epochs 4 --learning-rate 3e-3 --batch-tokens 400 --device cpu"  
 MOST_FORGOTTEN = 0.15  # with as few old clips as these; README has the whole lesson's figure
 SYNTHESIZERS = ("espeak-ng", "flite")
 
-pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, SYNTHESIZERS)),
-    reason=f"the lesson is spoken by {' and '.join(SYNTHESIZERS)} (Debian's packages)",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not all(map(shutil.which, SYNTHESIZERS)),
+        reason=f"the lesson is spoken by {' and '.join(SYNTHESIZERS)} (Debian's packages)",
+    ),
+    pytest.mark.slow,
+]
 
 
 @dataclass(frozen=True)

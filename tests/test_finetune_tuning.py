@@ -20,6 +20,8 @@ from tests.tuning_parts import LORA, RATE, adapter, near, words
 from tests.tuning_parts import base as base
 from tests.tuning_parts import manifest as manifest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def learned(base: Path, manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

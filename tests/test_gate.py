@@ -14,6 +14,8 @@ from tests.mcp_parts import call, tools
 from tests.openai_server import talking
 from tests.serving import PATIENCE, Served, serving
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = ("ann", "secret:with colon")
 HELLO = [{"role": "user", "content": "Hello"}]
 TOUCHING = [

@@ -12,6 +12,8 @@ from tests.openai_server import saying, talking
 from tests.serving import PATIENCE, Served, serving
 from tests.sounds import wav
 
+pytestmark = pytest.mark.slow
+
 ENTITIES = "&lt;img src=x onerror=window.ran=5&gt;"  # a tag, once somebody unescapes it
 NAMES = {
     "300 characters": "marker" * 50 + ".wav",

@@ -16,6 +16,8 @@ from tests.test_hostile_names import ENTITIES
 from tests.test_page_batch import Batcher
 from tests.visitor import Visitor
 
+pytestmark = pytest.mark.slow
+
 
 class Elsewhere(ThreadingHTTPServer):
     """Another host, which notes whoever comes."""

@@ -19,6 +19,8 @@ from tests.conftest import CLIPS
 from tests.openai_server import endless, talking
 from tests.serving import PATIENCE, ROOT, UPLOADS, Served, serving, until
 
+pytestmark = pytest.mark.slow
+
 GLASS = {"text": "What is that sound?", "files": [handle_file(CLIPS / "glass-breaking.flac")]}
 
 

@@ -21,6 +21,8 @@ from tests.serving import Served
 from tests.serving import serving as app_serving
 from tests.test_hosting import number
 
+pytestmark = pytest.mark.slow
+
 GREEDY, OTHER = "203.0.113.5", "203.0.113.6"
 
 # Names.

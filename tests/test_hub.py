@@ -18,6 +18,8 @@ from tests.hub_parts import etag, serving
 from tests.serving import PATIENCE, ROOT
 from tests.serving import serving as app_serving
 
+pytestmark = pytest.mark.slow
+
 WANTED = (".json", ".safetensors", ".jinja")
 FETCH = """
 import json, sys

@@ -17,6 +17,8 @@ from demo.engine import Conversation, EngineError, Options
 from demo.local import LocalEngine
 from tests.local_parts import CASES, GREEDY, RATE, noise, reply, user
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def card() -> tuple[Any, Any]:

@@ -8,6 +8,8 @@ from demo.local import LocalEngine
 from tests.local_parts import CASES, GREEDY, fail_once, reply
 from tests.serving import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 
 def test_out_of_memory_ends_one_request_and_leaves_the_engine_right(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch

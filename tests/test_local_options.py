@@ -10,6 +10,8 @@ from demo.engine import EngineError, Options
 from demo.local import LocalEngine
 from tests.local_parts import CASES, GREEDY, assistant, reply, user
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("history", [[], [user("hi"), assistant("hello")], [user("  ")]])
 def test_a_conversation_without_a_question_is_refused(engine: LocalEngine, history: Any) -> None:

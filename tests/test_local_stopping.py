@@ -17,6 +17,8 @@ from demo.zerogpu import ForkingEngine
 from tests.local_parts import CASES, GREEDY, fail_once, reply, started, user
 from tests.serving import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = Options(max_new_tokens=4000, temperature=0, repetition_penalty=1.0)
 STOP_SECONDS = 8.0  # a few steps, on a machine with other work; a whole reply takes longer
 

@@ -22,7 +22,10 @@ from tests.openai_server import Server, Visit, endless, saying, talking
 from tests.serving import PATIENCE, ROOT, Served, free_port, serving, until
 from tests.visitor import Visitor
 
-pytestmark = pytest.mark.skipif(not shutil.which("nginx"), reason="Debian: apt-get install nginx")
+pytestmark = [
+    pytest.mark.skipif(not shutil.which("nginx"), reason="Debian: apt-get install nginx"),
+    pytest.mark.slow,
+]
 GLASS = CLIPS / "glass-breaking.flac"
 
 

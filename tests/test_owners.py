@@ -16,6 +16,8 @@ from tests.openai_server import Server
 from tests.serving import Served, serving
 from tests.sounds import tone, wav
 
+pytestmark = pytest.mark.slow
+
 HERE, THERE = {"X-Forwarded-For": "203.0.113.5"}, {"X-Forwarded-For": "203.0.113.6"}
 
 

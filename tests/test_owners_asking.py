@@ -26,6 +26,8 @@ from tests.test_owners import come as come
 from tests.test_page_batch import Batcher
 from tests.visitor import Visitor
 
+pytestmark = pytest.mark.slow
+
 UPLOAD = re.compile(r"/gradio_api/upload\b")
 
 # The API.

@@ -4,7 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.serving import ROOT
+
+pytestmark = pytest.mark.slow
 
 MANY_LENGTHS = """
 import psutil, torch

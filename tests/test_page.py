@@ -14,7 +14,7 @@ from tests.conftest import Visit
 from tests.page_parts import GLASS, greedy
 from tests.visitor import Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PHONE = {"width": 390, "height": 844}
 

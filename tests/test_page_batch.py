@@ -14,7 +14,7 @@ from tests.sounds import tone, wav
 from tests.test_page import PHONE, english_words, serious
 from tests.visitor import PATIENCE, Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # A machine may answer the rest between two looks at the page.
 TELLS = """() => {

@@ -9,6 +9,8 @@ from tests.openai_server import breaking_off, saying, talking
 from tests.serving import Served, serving
 from tests.visitor import Visitor
 
+pytestmark = pytest.mark.slow
+
 BROKEN, WHOLE = [breaking_off, saying("Fine.")], [breaking_off, saying("Go on.")]
 
 

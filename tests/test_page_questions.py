@@ -14,7 +14,7 @@ from tests.page_parts import analyst as analyst
 from tests.sounds import write_long_wav
 from tests.visitor import Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_a_spoken_question_is_answered_when_the_recording_ends(visitor: Visitor):

@@ -16,7 +16,7 @@ from tests.serving import Served, until
 from tests.test_hosting import number
 from tests.visitor import Visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # Without chance: what has no end in sight is some hundreds of tokens.
 AT_GREAT_LENGTH = {"temperature": "0", "repetition_penalty": "5", "max_new_tokens": "4000"}

@@ -35,6 +35,8 @@ from tests.prefill_parts import small as small
 from tests.serving import PATIENCE
 from tests.steps import captured_step
 
+pytestmark = pytest.mark.slow
+
 SAMPLED = replace(GREEDY, temperature=0.9, top_p=0.8, repetition_penalty=1.3, seed=7)
 TINY = Budgets(clips=20_000, conversations=150_000)  # two clips, one short conversation
 

@@ -16,6 +16,8 @@ from tests.prefill_parts import GREEDY, Small, Turn, asked, build, engine_ids, p
 from tests.prefill_parts import small as small
 from tests.serving import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def fed(small: Small, monkeypatch: pytest.MonkeyPatch) -> list[int]:

@@ -11,6 +11,8 @@ from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 from finetune.answers import HONEST, HONEST_ZH
 from finetune.tokenizer import CONTROL_TOKENS
 
+pytestmark = pytest.mark.slow
+
 ASSETS = Path(__file__).parents[1] / "assets"
 FOLDER = ASSETS / "preview-model"
 MOST_BYTES = 40_000_000

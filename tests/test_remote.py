@@ -30,6 +30,8 @@ from tests.openai_server import (
 from tests.remote_parts import GREEDY, TURNS, connected, said
 from tests.serving import PATIENCE
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_reply_comes_in_its_pieces():
     with talking(saying("You ", "said ", "“你好”.")) as server, connected(server.url) as engine:

@@ -22,6 +22,8 @@ from tests.openai_server import Server as Talking
 from tests.remote_parts import connected, said
 from tests.serving import PATIENCE, ROOT, free_port, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def quick_checks(monkeypatch: pytest.MonkeyPatch) -> None:

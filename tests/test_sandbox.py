@@ -19,6 +19,8 @@ from tests.fuzz import outcomes
 from tests.inputs import hostile, outcome
 from tests.sounds import tone, wav
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits()
 
 

@@ -7,8 +7,12 @@ import threading
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
+import pytest
+
 from demo.sweeping import Clock, Sweeper, left_for
 from tests.serving import PATIENCE, ROOT
+
+pytestmark = pytest.mark.slow
 
 VISITS = """
 import json, time

@@ -22,6 +22,8 @@ from tests.conftest import CLIPS
 from tests.local_parts import CASES, reply
 from tests.serving import START_SECONDS, answers, free_port, serving
 
+pytestmark = pytest.mark.slow
+
 GREEDY = Options(max_new_tokens=48, temperature=0.0)
 
 

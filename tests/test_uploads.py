@@ -14,6 +14,8 @@ from tests.openai_server import talking
 from tests.serving import PATIENCE, Served, serving
 from tests.sounds import wav
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:

@@ -17,7 +17,10 @@ from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
+from openai import OpenAI
 
+from benchmarks.talking import noted
+from demo.chat_api import messages, parameters
 from demo.checkpoint import PREVIEW, choose, load
 from demo.connecting import connect
 from demo.conversation import from_history
@@ -32,6 +35,7 @@ from tests.serving import PATIENCE, answers, free_port, serving, until
 PYTHON = os.environ.get("VLLM_PYTHON")
 pytestmark = [
     pytest.mark.skipif(not PYTHON, reason="VLLM_PYTHON names no Python with vLLM"),
+    pytest.mark.slow,
     pytest.mark.timeout(600),
 ]
 START_SECONDS = 400  # two at once, on two cores
@@ -132,6 +136,24 @@ def test_a_greedy_reply_is_the_local_engines(
 ):
     options = Options(max_new_tokens=48, temperature=0.0, repetition_penalty=penalty)
     assert said(engine, case, options) == said(local, case, options)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_its_tokens_are_the_local_models(two: tuple[Vllm, Vllm], local: Engine, case: str):
+    options = Options(max_new_tokens=48, temperature=0.0, repetition_penalty=1.0)
+    with noted() as (ids, _):
+        said(local, case, options)
+    assert tokens(two[0], case, options) == ids
+
+
+def tokens(server: Vllm, case: str, options: Options) -> list[int]:
+    """What the server draws for a request as the engine makes it; the last ends the reply."""
+    request: Any = parameters(options)
+    request["extra_body"] |= {"return_token_ids": True}
+    with OpenAI(base_url=server.url, api_key="none") as client:
+        given = {"model": "preview", "messages": messages(*CASES[case]), **request}
+        answer: Any = client.chat.completions.create(**given)
+    return answer.choices[0].token_ids
 
 
 def test_sixteen_at_once_get_each_their_own_reply(engine: Engine, local: Engine):
