@@ -11,7 +11,6 @@ from tests.serving import PATIENCE, Served, until
 from tests.test_hosting import asked
 from tests.web import serving
 
-SOON = 30  # seconds, of the sixty that a download may take
 HELLO = [{"role": "user", "content": "hello"}]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 
-from tests.crowd_parts import HELLO, SOON, about, join, numbers, until_number
+from tests.crowd_parts import HELLO, about, join, numbers, until_number
 from tests.crowd_parts import model as model
 from tests.crowd_parts import web as web
 from tests.mcp_parts import call
@@ -16,6 +16,7 @@ from tests.openai_server import Server, Visit, saying, talking
 from tests.serving import PATIENCE, Served, until
 from tests.serving import serving as app_serving
 from tests.test_hosting import number
+from tests.web import SOON
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def test_many_slow_downloads_of_one_page_hold_up_nobody(app: Served, web: str):
     other = Client(app.url, verbose=False)
     for conversation in (HELLO, about(f"{web}/tone.wav")):
         assert other.predict(conversation, api_name="/generate") == "I hear it."
-    assert number(numbers(app), "demo_waiting") == 8  # of a minute that a download may take
+    assert number(numbers(app), "demo_waiting") == 8  # still: a download may take a minute
 
 
 def test_a_stopped_request_leaves_its_download(app: Served, web: str):

@@ -25,9 +25,7 @@ from demo.watching import Watch
 from tests.inputs import OPEN
 from tests.serving import PATIENCE
 from tests.ui_parts import Parrot
-from tests.web import serving
-
-SOON = 30  # seconds, of the sixty that a download may take
+from tests.web import SOON, serving
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,7 @@ from demo.audio import AudioError, Ear, Limits
 from demo.hearing import guard
 from demo.hearing.fetch import name_of_url
 from tests.inputs import OPEN, outcome, urls
-from tests.web import serving
-
-SOON = 30  # seconds, of the sixty that a download may take
+from tests.web import SOON, serving
 
 
 @pytest.fixture(scope="module")

@@ -143,7 +143,7 @@ def test_many_sessions_of_one_address_leave_places_for_others(app: Served, web: 
     for _ in range(5):
         other = Client(app.url, verbose=False, headers={"X-Forwarded-For": OTHER})
         assert other.predict(HELLO, api_name="/generate") == "I hear it."
-    assert number(numbers(app), "demo_waiting") == 5  # of a minute that a download may take
+    assert number(numbers(app), "demo_waiting") == 5  # still: a download may take a minute
 
 
 def test_what_one_address_uploads_leaves_room_for_others(app: Served):
