@@ -34,9 +34,9 @@ def numbers(app: Served) -> str:
     return asked(f"{app.url}/metrics")[1]
 
 
-def until_number(app: Served, name: str, value: float) -> None:
+def until_number(app: Served, name: str, value: float, within: float = PATIENCE) -> None:
     """Returns once one of the app's numbers is `value`."""
-    until(lambda: f"{name} {value:.1f}" in numbers(app))
+    until(lambda: f"{name} {value:.1f}" in numbers(app), within)
 
 
 def join(

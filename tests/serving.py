@@ -48,9 +48,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def until(met: Callable[[], bool]) -> None:
-    """Asks again and again, and returns once it is so."""
-    end = time.monotonic() + PATIENCE
+def until(met: Callable[[], bool], within: float = PATIENCE) -> None:
+    """Asks again and again, and returns once it is so; fails where that takes more seconds."""
+    end = time.monotonic() + within
     while not met():
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -30,7 +30,7 @@ GREEDY = Options(max_new_tokens=24, temperature=0)
 SHORT = ("voice-chat-sum.flac", "glass-breaking.flac", "four-knocks.flac", "man-table.flac",
          "siren-loud.flac")  # fmt: skip
 LONG = CLIPS / "long-message.ogg"
-STOP_SECONDS = 8.0  # a few steps, on a machine with other work; a whole lot takes longer
+STOP_SECONDS = 3.0  # a few steps, on a machine with other work; a whole lot takes longer
 
 
 def rows_of(*names: str | Path, prompt: str = ASK) -> list[Row]:

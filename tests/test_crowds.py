@@ -49,9 +49,7 @@ def test_a_stopped_request_leaves_its_download(app: Served, web: str):
     until_number(app, "demo_waiting", 1)
     until(lambda: bool(job.communicator and job.communicator.event_id))  # else it cancels nothing
     job.cancel()
-    start = time.monotonic()
-    until_number(app, "demo_waiting", 0)
-    assert time.monotonic() - start < SOON
+    until_number(app, "demo_waiting", 0, SOON)
 
 
 @pytest.mark.parametrize("app", ["60"], indirect=True)
@@ -62,7 +60,7 @@ def test_a_reply_whose_clip_is_still_coming_is_finished_when_the_app_is_asked_to
     until_number(app, "demo_waiting", 1)
     app.process.terminate()
     assert job.result(timeout=PATIENCE) == "I hear it."
-    assert app.process.wait(PATIENCE) == 0
+    assert app.process.wait(20) == 0
 
 
 def test_a_request_that_waits_for_a_server_that_is_not_there_can_be_cancelled(tmp_path: Path):

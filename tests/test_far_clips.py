@@ -23,7 +23,7 @@ from demo.ui.turn import Desk, Reply, answer
 from demo.wanted import Remote
 from demo.watching import Watch
 from tests.inputs import OPEN
-from tests.serving import PATIENCE
+from tests.serving import until
 from tests.ui_parts import Parrot
 from tests.web import SOON, serving
 
@@ -47,15 +47,6 @@ def last(replies: Iterator[Reply]) -> str:
     return [reply.text for reply in replies][-1]
 
 
-def settled(met: Any) -> float:
-    """The seconds until `met` is so."""
-    start = time.monotonic()
-    while not met():
-        assert time.monotonic() - start < PATIENCE
-        time.sleep(0.02)
-    return time.monotonic() - start
-
-
 def fetching() -> bool:
     return busy("hands")
 
@@ -72,7 +63,7 @@ def test_closing_a_turn_ends_its_download(server: str, page: str):
         assert fetching()
         start = time.monotonic()
     assert time.monotonic() - start < SOON
-    assert settled(lambda: not fetching()) < SOON
+    until(lambda: not fetching(), SOON)
 
 
 def test_closing_a_batch_ends_its_downloads_and_says_nothing(
@@ -82,7 +73,7 @@ def test_closing_a_batch_ends_its_downloads_and_says_nothing(
     with closing(hearing(rows, Ear(Limits(allow_private_urls=True)), Hands())) as coming:
         assert [next(coming), next(coming)] == [None, None]
         assert fetching()
-    assert settled(lambda: not fetching()) < SOON
+    until(lambda: not fetching(), SOON)
     assert not caplog.records
 
 

@@ -160,7 +160,7 @@ def test_a_running_app_deletes_what_is_old(tmp_path: Path):
     environ = {"CLOCK_AHEAD": str(ahead), "PYTHONPATH": str(ROOT / "tests" / "jumping_clock"),
                "GRADIO_TEMP_DIR": str(tmp_path / "uploads")}  # fmt: skip
     with serving(tmp_path / "log", environ=environ):
-        until(lambda: not clip.parent.exists())
+        until(lambda: not clip.parent.exists(), 10)
     assert note.exists()
 
 

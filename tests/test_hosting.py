@@ -179,7 +179,7 @@ def test_a_client_that_is_gone_leaves_the_queue(tmp_path: Path):
             assert number(asked(f"{app.url}/metrics")[1], "demo_running") == 1
             visitor.kill()
             visitor.wait()
-            assert model.left.wait(PATIENCE)
+            assert model.left.wait(20)
             until(lambda: number(asked(f"{app.url}/metrics")[1], "demo_running") == 0)
 
 
@@ -197,7 +197,7 @@ def test_a_reply_is_finished_when_the_app_is_asked_to_end(tmp_path: Path):
             job = streamed(Client(app.url, verbose=False))
             app.process.terminate()
             assert job.result(timeout=PATIENCE) == "one two three"
-            assert app.process.wait(PATIENCE) == 0
+            assert app.process.wait(20) == 0
 
 
 def test_a_reply_without_an_end_is_told_that_the_app_ends(
@@ -211,5 +211,5 @@ def test_a_reply_without_an_end_is_told_that_the_app_ends(
             app.process.terminate()
             with pytest.raises(Exception, match="shut down"):
                 job.result(timeout=PATIENCE)
-            assert app.process.wait(PATIENCE) == 0
+            assert app.process.wait(20) == 0
             assert model.left.wait(PATIENCE)

@@ -126,7 +126,7 @@ def test_stop_ends_the_request_behind_it_all(cluster: Cluster, client: Client):
     job = client.submit({"text": "Go on.", "files": []}, api_name="/chat")
     until(lambda: any(job.outputs()))
     job.cancel()
-    assert cluster.model.left.wait(PATIENCE)
+    assert cluster.model.left.wait(10)
 
 
 def test_where_a_process_dies_its_visitors_go_on_with_the_other(cluster: Cluster, browser: Browser):

@@ -11,7 +11,7 @@ from gradio_client import Client
 
 from demo.uploads import CLIP_FOLDER, FolderError, take_own_folder
 from tests.openai_server import talking
-from tests.serving import PATIENCE, Served, serving
+from tests.serving import Served, serving
 from tests.sounds import wav
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,7 @@ def test_clips_outlive_the_process_as_another_may_have_the_same(tmp_path: Path):
         with serving(tmp_path / "log", *flags) as app, httpx.Client(base_url=app.url) as client:
             clip = Path(uploaded(client).json()[0])
             app.process.terminate()
-            assert app.process.wait(PATIENCE) == 0
+            assert app.process.wait(20) == 0
     assert clip.exists()
 
 

@@ -169,7 +169,7 @@ def test_stop_ends_the_request_on_the_server(engine: Any, two: tuple[Vllm, Vllm]
     reply: Any = started(engine, "analysis", LONG)
     until(lambda: sum(server.running for server in two) == 1)
     reply.close()
-    until(lambda: sum(server.running for server in two) == 0)
+    until(lambda: sum(server.running for server in two) == 0, 5)
 
 
 def test_what_the_server_refuses_is_a_clear_sentence(engine: Engine):

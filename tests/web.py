@@ -12,7 +12,7 @@ from tests.sounds import wav
 
 SOUND = wav()
 CHUNK = bytes(1 << 16)
-SOON = 30  # seconds, of the sixty that a download may take
+SOON = 5  # seconds, of the sixty that a download may take
 
 
 class _Handler(BaseHTTPRequestHandler):
