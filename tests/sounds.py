@@ -32,6 +32,7 @@ def by_soundfile(
 
 
 def wav(samples: np.ndarray | None = None, subtype: str = "FLOAT", rate: int = RATE) -> bytes:
+    """A wav file; of floats, two made in different seconds differ: libsndfile's head tells when."""
     return by_soundfile("WAV", subtype, samples, rate)
 
 

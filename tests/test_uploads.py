@@ -16,6 +16,8 @@ from tests.sounds import wav
 
 pytestmark = pytest.mark.slow
 
+SOUND = wav()  # made once: its head tells the second it was made in
+
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
@@ -36,13 +38,13 @@ def member(app: Served) -> Iterator[httpx.Client]:
 
 
 def uploaded(client: httpx.Client, name: str = "mine.wav") -> httpx.Response:
-    return client.post("/gradio_api/upload", files={"files": (name, wav())})
+    return client.post("/gradio_api/upload", files={"files": (name, SOUND)})
 
 
 def test_nobody_finds_the_path_of_a_clip(member: httpx.Client):
     clip = Path(uploaded(member).json()[0])
     assert CLIP_FOLDER.fullmatch(clip.parent.name)
-    assert member.get(f"/gradio_api/file={clip}").content == wav()
+    assert member.get(f"/gradio_api/file={clip}").content == SOUND
     uploads = clip.parents[1]
     folders = [f"{uploads}{end}" for end in ("", "/", "/.", "/*", "/..", f"/{'0' * 64}/mine.wav")]
     for guess in [*folders, f"{clip.parent}", f"{clip.parent}/", f"{clip.parent}/*"]:
@@ -57,7 +59,7 @@ def test_a_clip_is_for_accounts_only_where_there_are_accounts(app: Served, membe
     for route in ("gradio_api/file=", "file=", "gradio_api/file/"):
         answer = httpx.get(f"{app.url}/{route}{clip}")
         assert answer.status_code in (401, 404), route
-        assert answer.content != wav()
+        assert answer.content != SOUND
     with httpx.Client(base_url=app.url) as stranger:
         assert uploaded(stranger).status_code == 401
 
@@ -106,7 +108,7 @@ def test_a_request_larger_than_a_clip_is_refused_before_it_is_read(app: Served):
 
 def test_what_would_keep_all_that_is_sent_for_ever_is_not_there(app: Served):
     with httpx.Client(base_url=app.url, auth=("me", "secret")) as client:
-        answer = client.post("/gradio_api/process_recording", files={"video": ("a.mp4", wav())})
+        answer = client.post("/gradio_api/process_recording", files={"video": ("a.mp4", SOUND)})
         assert answer.status_code == 404
         for route in ("file=http://127.0.0.1:1/x.png", "file=HTTPS://example.org/x",
                       "custom_component/a/client/x/y"):  # fmt: skip
