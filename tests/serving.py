@@ -9,8 +9,9 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
@@ -19,6 +20,8 @@ UPLOADS = Path(tempfile.gettempdir()) / f"qwen2-audio-{os.getuid()}"  # of a hos
 PATIENCE = 120  # seconds for what takes one or two: a machine with other work is slow, not wrong
 START_SECONDS = 240  # such a machine imports slowly
 READY = "is ready, on"
+_FIRST_PORT = 12_000 + 100 * (os.getpid() % 200)
+_PORTS = cycle(range(_FIRST_PORT, _FIRST_PORT + 100))
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,15 @@ class Served:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody takes before a server that starts slowly does.
+
+    The system gives those of 32,768 and more to whoever asks for any, so this is of those below:
+    of a hundred that this process has for itself, one after the other.
+    """
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", next(_PORTS)))
+            return probe.getsockname()[1]
 
 
 def until(met: Callable[[], bool], within: float = PATIENCE) -> None:
