@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import tempfile
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -113,6 +114,7 @@ class Uploads:
             key, status = _told(error)
             if not upload or not key:
                 raise
+            traceback.clear_frames(error.__traceback__)  # they keep what was written of the upload
             log.warning("an upload could not be kept: %s", getattr(error, "strerror", key))
             answer = answer_in(Message(SENTENCES, key), status, scope, self._language)
             await answer(scope, receive, send)
@@ -139,14 +141,17 @@ def clean(folder: Path, now: float, broken_off: float = BROKEN_OFF_SECONDS) -> N
     with suppress(OSError), os.scandir(folder) as found:
         for entry in found:
             if CLIP_FOLDER.fullmatch(entry.name):
-                _clean_clips(Path(entry.path), now - CLIPS_KEPT_SECONDS)
+                _clean_clips(Path(entry.path), now - CLIPS_KEPT_SECONDS, now - broken_off)
             elif not entry.is_dir(follow_symlinks=False):
                 _delete_if_older(Path(entry.path), now - broken_off)
 
 
-def _clean_clips(folder: Path, before: float) -> None:
+def _clean_clips(folder: Path, before: float, broken_off: float) -> None:
     with suppress(OSError):  # gone meanwhile
-        for file in _clips(folder):
+        clips = _clips(folder)
+        if not clips and folder.lstat().st_mtime >= broken_off:
+            return  # a clip is about to be moved into it
+        for file in clips:
             _delete_if_older(file, before)
         _remove_without_clips(folder)
 
