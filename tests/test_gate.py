@@ -176,5 +176,10 @@ def test_guesses_are_forgotten_after_a_minute():
     assert guesses.are_spent("a")
     assert not guesses.are_spent("b")
     assert not guesses.are_spent("")
+    now = SECONDS - 1
+    for number in range(MOST):
+        guesses.wrong("c", number)
+    assert guesses.are_spent("a")
     now = SECONDS
     assert not guesses.are_spent("a")
+    assert guesses.are_spent("c")  # its minute has just begun
