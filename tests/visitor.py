@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 from tests import serving
 
@@ -39,9 +39,13 @@ class Visitor:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.problems: list[str] = []
+        self._events: set[Request] = set()
         self.page.on("console", lambda message: self._note(message.type, message.text))
         self.page.on("pageerror", lambda error: self._note("error", str(error)))
         self.page.on("request", lambda request: self._note_host(request.url, url))
+        self.page.on("request", self._note_event)
+        for end in ("requestfinished", "requestfailed"):
+            self.page.on(end, lambda request: self._events.discard(request))
         self.page.goto(url)
         self.wait()
 
@@ -57,6 +61,10 @@ class Visitor:
     def _note_host(self, asked: str, url: str) -> None:
         if not asked.startswith((url, "data:", "blob:")):
             self.problems.append(f"asked another host: {asked}")
+
+    def _note_event(self, request: Request) -> None:
+        if "/queue/data?" in request.url:
+            self._events.add(request)
 
     # Where things are.
 
@@ -113,6 +121,11 @@ class Visitor:
     def until_done(self, tab: str) -> None:
         """Until the reply is made and the entry is back."""
         expect(self.page.locator(f"#{tab}-stop")).to_have_count(0)
+
+    def until_told(self) -> None:
+        """Until the page knows that its event is over, which is a moment after it shows the end."""
+        while self._events:
+            self.page.wait_for_timeout(50)
 
     def answer(self, tab: str, act: Callable[[], None]) -> str:
         """What the model replies to what `act` does."""

@@ -64,11 +64,13 @@ class Page(gr.Blocks):
         """The inputs, where all files in them are the sender's, to be handed on."""
         request = ASKING.get()
         inputs, own, language = [*inputs], partial(_may, request), self._kit.language(request)
+        page = block_fn.api_visibility == "private"
         for place, block in enumerate(block_fn.inputs[: len(inputs)]):
             if isinstance(block, gr.Chatbot) and inputs[place]:
                 _require_plain(inputs[place])
                 inputs[place] = past.present(inputs[place], own, language)
-        page = block_fn.api_visibility == "private"
+                if page:
+                    _require_whole(inputs[place], own)
         return traverse(inputs, partial(_page_file if page else _file, own), is_file_obj_with_meta)
 
     async def process_api(self, *args: Any, **how: Any) -> dict[str, Any]:
@@ -115,6 +117,14 @@ def _require_session(state: Any, request: gr.Request | None) -> None:
         tool = request.headers.get(TOOL[0]) == TOOL[1]
         if not take(state, marks_of(request), lasting=not tool):
             raise PageError("session")
+
+
+def _require_whole(history: past.History, own: Callable[[str], str]) -> None:
+    """Raises PageError where a message has lost a clip but not all: only a reload drops one."""
+    for paths in (past.paths_of([message]) for message in history):
+        lost = [path for path in paths if not own(path)]
+        if lost and len(paths) > 1:
+            raise PageError("gone_of_several", name=Path(lost[0]).name)
 
 
 def _may(request: gr.Request | None, path: str) -> str:

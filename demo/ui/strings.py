@@ -40,6 +40,11 @@ SENTENCES: Sentences = {
         "{name}: this clip is no longer on the server. Please send it again to ask about it.",
         "{name}：服务器上已没有这段音频，如需继续提问请重新发送。",
     ),
+    "gone_of_several": (
+        "{name}: this clip is no longer on the server. Please load the page again: the "
+        "conversation is kept without it and goes on.",
+        "{name}：服务器上已没有这段音频。请重新加载页面：对话会保留（不含该音频）并可继续。",
+    ),
     "failed": (
         "Something went wrong on the server; its terminal says what. Please try again.",
         "服务器出了问题，原因见其终端。请重试。",
