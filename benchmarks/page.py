@@ -45,6 +45,18 @@ FIRST_WORD = """() => new Promise((done) => {
   document.querySelector("#question .submit-button").click();
 })"""
 
+STOP = """() => new Promise((pressed) => {
+  const said = "#analysis-chat [data-testid=bot]:not(:has(.thought-group))";
+  new MutationObserver((_, observer) => {
+    const stop = document.querySelector("#analysis-stop");
+    if (!stop || !document.querySelector(said)?.textContent.trim()) return;
+    observer.disconnect();
+    stop.click();
+    pressed(Date.now() / 1000);
+  }).observe(document.body, { childList: true, characterData: true, subtree: true });
+  document.querySelector("#question .submit-button").click();
+})"""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -111,15 +123,11 @@ def costs(samples: list[Sample], parts: int = 4) -> list[dict[str, float]]:
 
 
 def stop_seconds(visitor: Visitor, engine: Timed) -> float:
-    """From pressing stop in mid-reply to the engine's silence."""
-    visitor.ask(QUESTION)
-    visitor.replies("analysis").last.wait_for()
-    while engine.pieces < 5:
-        visitor.page.wait_for_timeout(POLL_MS)
-    start = time.perf_counter()
-    visitor.page.locator("#analysis-stop").click(no_wait_after=True)
-    engine.engine.idle.wait(10)
-    taken = time.perf_counter() - start
+    """From pressing stop at a reply's first words to the engine's silence."""
+    visitor.words.fill(QUESTION)
+    pressed = visitor.page.evaluate(STOP)
+    engine.engine.idle.wait()
+    taken = time.time() - pressed
     visitor.until_done("analysis")
     return taken
 

@@ -6,15 +6,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from demo.checkpoint import choose, load
 from demo.local import LocalEngine
 from tests.model_card import ModelCard
-from tests.serving import ROOT, Served, serving
+from tests.serving import PATIENCE, ROOT, Served, serving
 from tests.sounds import wav
 from tests.visitor import Visitor
 
@@ -33,12 +35,24 @@ QUIET_CHROMIUM = [
     "--disable-sync",
 ]
 
+settings.register_profile("tests", deadline=None, derandomize=True)
+settings.load_profile("tests")
+
+# Where a program would give up after five seconds, a test waits.
+for asking in (httpx.request, httpx.get, httpx.post, httpx.stream, *(
+    client.__init__ for client in (httpx.Client, httpx.AsyncClient)
+)):  # fmt: skip
+    (asking.__kwdefaults__ or {})["timeout"] = httpx.Timeout(PATIENCE)
+
 
 def spoken_wav(folder: Path, clip: str = SPOKEN) -> Path:
-    """What the fake microphone plays, over and over: the question, and then a rest."""
+    """What the fake microphone plays, over and over: a question between two rests.
+
+    A browser that is slow to record loses of the first.
+    """
     samples, rate = soundfile.read(CLIPS / clip, dtype="float32")
     path = folder / "microphone.wav"
-    soundfile.write(path, np.concatenate([samples, np.zeros(4 * rate, np.float32)]), rate)
+    soundfile.write(path, np.pad(samples, (rate, 3 * rate)), rate)
     return path
 
 

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -20,8 +21,6 @@ UPLOADS = Path(tempfile.gettempdir()) / f"qwen2-audio-{os.getuid()}"  # of a hos
 PATIENCE = 120  # seconds for what takes one or two: a machine with other work is slow, not wrong
 START_SECONDS = 240  # such a machine imports slowly
 READY = "is ready, on"
-_FIRST_PORT = 12_000 + 100 * (os.getpid() % 200)
-_PORTS = cycle(range(_FIRST_PORT, _FIRST_PORT + 100))
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,29 @@ def free_port() -> int:
     of a hundred that this process has for itself, one after the other.
     """
     while True:
+        port = next(_own_ports())
         with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", next(_PORTS)))
-            return probe.getsockname()[1]
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    first = 12_000
+    while not _take(first):
+        first += 100
+    return cycle(range(first + 1, first + 100))
+
+
+def _take(port: int) -> bool:
+    """Holds a port for as long as this process lives, where it is free."""
+    with socket.socket() as holder:
+        try:
+            holder.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        holder.detach()
+    return True
 
 
 def until(met: Callable[[], bool], within: float = PATIENCE) -> None:

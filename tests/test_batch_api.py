@@ -80,7 +80,7 @@ def test_a_batch_lets_a_chat_in_between(served: Served, tmp_path: Path):
     clip = tmp_path / "clip.wav"
     clip.write_bytes(wav(tone(8.0)))
     many = [{"audio": handle_file(clip), "prompt": f"Question {n}?"} for n in range(40)]
-    slow: dict[str, Any] = {"max_new_tokens": 60, "repetition_penalty": 1.0}
+    slow: dict[str, Any] = {"max_new_tokens": 200, "repetition_penalty": 5}
     job = Client(served.url, verbose=False).submit(many, **slow, api_name="/batch")
     while not job.outputs() or not job.outputs()[-1]:
         assert not job.done()

@@ -11,7 +11,7 @@ from eval_audio.answering import CLIP
 from eval_audio.manifest import BadRow, EvalError, Row, read
 from eval_audio.store import Store
 from tests.eval_parts import EXAMPLES, SPOKEN, evaluate, predictions, row, written
-from tests.serving import ROOT
+from tests.serving import ROOT, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +96,7 @@ def test_two_processes_share_the_rows_and_one_prints(tmp_path, capsys):
     assert evaluate(manifest, tmp_path / "alone") == 0
     alone = json.loads(capsys.readouterr().out.splitlines()[-1])
     words = "--multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no"
-    words += " --dynamo_backend no --main_process_port 0"
+    words += f" --dynamo_backend no --main_process_port {free_port()}"
     flags = "--task asr --language en --model preview --device cpu --dtype float32 --batch-size 3"
     launch = [sys.executable, "-m", "accelerate.commands.launch", *words.split()]
     places = ["--manifest", str(manifest), "--output", str(tmp_path / "shared")]

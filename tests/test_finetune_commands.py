@@ -64,7 +64,9 @@ def made(encoder, library, tmp_path_factory):
     """The preview's own command, two steps long."""
     output = tmp_path_factory.mktemp("preview")
     words = f"--clips {library} --output {output} --encoder {encoder} --conversations 60 --steps 2"
+    threads = torch.get_num_threads()
     preview.main([*words.split(), "--long-clips", "3", "--threads", "1"])
+    torch.set_num_threads(threads)  # of other tests in this process
     return output
 
 

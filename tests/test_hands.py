@@ -13,7 +13,7 @@ import pytest
 from demo.hands import Hands
 from demo.places import Places
 from demo.queueing import CrowdedError
-from tests.serving import PATIENCE
+from tests.serving import PATIENCE, until
 
 # Places.
 
@@ -111,6 +111,7 @@ def test_one_user_never_has_all_the_hands():
             stack.enter_context(hands.doing(noting(begun), "busy"))
         with hands.doing(lambda stop: "heard", "other") as other:
             assert other.result(PATIENCE) == "heard"
+        until(lambda: len(begun) >= 2)
         assert len(begun) == 2
 
 
@@ -131,6 +132,7 @@ def test_what_is_late_leaves_hands_for_what_is_not():
             stack.callback(hands.leave, hands.ask(noting(begun), user, late=True))
         jobs = [stack.enter_context(hands.doing(lambda stop: "heard", user)) for user in "ad"]
         assert [job.result(PATIENCE) for job in jobs] == ["heard", "heard"]
+        until(lambda: len(begun) >= 2)
         assert len(begun) == 2
 
 

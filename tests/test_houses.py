@@ -128,7 +128,9 @@ def app(tmp_path_factory: pytest.TempPathFactory, model: Server) -> Iterator[Ser
     small = ["--max-waiting", "8", "--max-uploads-gb", "0.0004"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TRUSTED, "10.0.0.5")  # a proxy elsewhere, beside what is trusted always
-        with app_serving(tmp_path_factory.mktemp("houses") / "log", *flags, *small) as app:
+        folder = tmp_path_factory.mktemp("houses")
+        patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))  # of others' it would clear away
+        with app_serving(folder / "log", *flags, *small) as app:
             yield app
 
 

@@ -86,7 +86,7 @@ def test_a_download_is_whole_tells_its_progress_and_is_kept(
         assert f"Downloading me/mine from {name}" in got["seen"][-1][2]
         again = fetched(hub, tmp_path, endpoint)
         assert (again["folder"], len(again["seen"])) == (got["folder"], 1)
-    offline = fetched(hub, tmp_path, endpoint)
+    offline = fetched(hub, tmp_path, "http://127.0.0.1:9")
     assert offline.get("folder") == got["folder"], offline
 
 

@@ -108,9 +108,11 @@ def test_a_reply_ends_where_the_context_does(engine: LocalEngine, endless: Optio
     assert request.config.max_new_tokens == room
 
 
-def test_a_closed_engine_ends_its_replies_and_refuses_new_ones(endless: Options) -> None:
+def test_a_closed_engine_ends_its_replies_and_refuses_new_ones() -> None:
     engine = load(choose("preview", device="cpu"), lambda status: None)
-    running = started(engine, "voice", Options(max_new_tokens=4000, temperature=5.0))
+    assert isinstance(engine, LocalEngine)
+    engine._base.eos_token_id = None
+    running = started(engine, "voice", ENDLESS)
     waiting = engine.stream(*CASES["analysis"], GREEDY)
     assert next(waiting) == ""
     engine.close()

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.conftest import CLIPS
 from tests.openai_server import Server, Visit, endless, saying, talking
-from tests.serving import PATIENCE, ROOT, Served, free_port, serving, until
+from tests.serving import PATIENCE, ROOT, Served, answers, free_port, serving, until
 from tests.visitor import Visitor
 
 pytestmark = [
@@ -72,6 +72,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         with (folder / "nginx.log").open("wb") as log:
             nginx = subprocess.Popen(command, stdout=log, stderr=log)
         try:
+            until(lambda: answers(f"http://127.0.0.1:{port}"))
             yield Cluster(f"http://127.0.0.1:{port}", {"one": one, "two": two}, model)
         finally:
             nginx.terminate()
@@ -138,6 +139,7 @@ def test_where_a_process_dies_its_visitors_go_on_with_the_other(cluster: Cluster
     expect(visitor.replies("analysis")).to_have_count(1)
     visitor.until_done("analysis")
     (cookie,) = (one for one in visitor.context.cookies() if one.get("name") == "process")
+    visitor.until_told()
     app = cluster.apps[str(cookie.get("value"))]
     app.process.kill()
     app.process.wait()

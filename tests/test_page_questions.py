@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 def test_a_spoken_question_is_answered_when_the_recording_ends(visitor: Visitor):
     greedy(visitor)
-    reply = visitor.answer("voice", lambda: visitor.record(3.5))
+    reply = visitor.answer("voice", lambda: visitor.record(4.5))
     assert "three plus four" in reply.lower()
     expect(visitor.clips("voice")).to_have_count(1)
     expect(visitor.page.locator("#recorder .record-button")).to_be_visible()
@@ -30,7 +30,7 @@ def test_a_recorded_question_in_the_box_is_transcribed(analyst: Visitor):
     page = analyst.page
     page.locator("#question .microphone-button").click()
     page.get_by_role("button", name="Start recording").click()
-    page.wait_for_timeout(3500)
+    page.wait_for_timeout(4500)
     page.get_by_role("button", name="Stop recording").click()
     page.get_by_role("button", name="Attach audio").click()
     expect(page.locator("#question .thumbnail-item")).to_have_count(1)
@@ -96,6 +96,7 @@ def test_a_file_that_is_no_sound_is_named_and_nothing_typed_is_lost(
 def test_each_clip_of_a_turn_shows_its_name(analyst: Visitor):
     analyst.answer("analysis", lambda: analyst.ask("Which is louder?", GLASS, KNOCKS))
     links = analyst.chat("analysis").locator(".download-link")
+    expect(links).to_have_count(2)
     names = [link.get_attribute("data-name") for link in links.all()]
     assert names == [GLASS.name, KNOCKS.name]
     shown = "(link) => getComputedStyle(link, '::before').display"

@@ -27,7 +27,7 @@ STOP_AT_WORDS = """() => new MutationObserver((_, observer) => {
   observer.disconnect();
   stop.click();
 }).observe(document.body, { childList: true, characterData: true, subtree: true })"""
-AT_LENGTH = (80, 0, None, None, 5, None)  # without chance: what has no end in sight is cut
+AT_LENGTH = (200, 0, None, None, 5, None)  # without chance: what has no end in sight is cut
 OTHERS = 8
 KEEPS_NOTHING = 'localStorage["qwen2-audio-analysis"].length < 100'  # an empty list, ciphered
 
@@ -37,13 +37,15 @@ def stopped_midway(analyst: Visitor) -> str:
     analyst.set_options(**AT_GREAT_LENGTH)
     analyst.page.evaluate(STOP_AT_WORDS)
     analyst.answer("analysis", lambda: analyst.ask("Count to a thousand.", LONG))
-    analyst.page.wait_for_timeout(500)  # what was on its way to the page has come by then
+    analyst.until_told()
+    analyst.until_drawn()
     return analyst.replies("analysis").last.inner_text()
 
 
 def test_stop_ends_the_reply_and_the_next_question_is_answered_at_once(
     analyst: Visitor, served: Served
 ):
+    until(lambda: quiet(served))
     asked = len(heard(served))
     before = stopped_midway(analyst)
     until(lambda: len(heard(served)) > asked)

@@ -10,8 +10,9 @@ import torch
 
 from demo.caches import cache_bytes, new_cache
 from demo.engine import Budgets
+from demo.prefill import Prompt
 from demo.stores import ClipStore, Prefix, PrefixStore
-from demo.streaming import SPARE_MOST, InferenceThread
+from demo.streaming import SPARE_MOST, InferenceThread, Reply
 from tests.prefill_parts import GREEDY, Small, Turn, asked, build, engine_ids, plain_ids
 from tests.prefill_parts import small as small
 from tests.serving import PATIENCE
@@ -58,15 +59,26 @@ def test_a_prepared_clip_is_not_fed_again(small: Small, fed: list[int]) -> None:
     assert 0 < sum(fed) < 40
 
 
-def test_a_reply_comes_before_what_is_prepared(small: Small) -> None:
+def test_a_reply_comes_before_what_is_prepared(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ahead = [(Turn(((7, 290), (8, 290), (9, 290)), "Which?"), "")]
     turns = [(Turn(((1, 10),), "What is it?"), "")]
     expected = plain_ids(small, turns, GREEDY)
     with closing(build(small, Budgets())) as engine:
+        feed, gate = engine._feed, threading.Event()
+
+        def held(prompt: Prompt, work: Reply) -> None:
+            while not (gate.is_set() or work.stop.is_set()):
+                time.sleep(0.01)
+            feed(prompt, work)
+
+        monkeypatch.setattr(engine, "_feed", held)
         engine.prepare(*asked(ahead))
         engine.prepare(*asked(ahead))
         assert engine_ids(engine, turns, GREEDY) == expected
         assert not engine.idle.is_set()  # what was prepared goes on afterwards
+        gate.set()
         assert engine.idle.wait(PATIENCE)
         assert engine_ids(engine, ahead, GREEDY) == plain_ids(small, ahead, GREEDY)
 
