@@ -23,7 +23,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "question": ("Your question", "您的问题"),
     "question_hint": (
         "Drop, paste or record a clip, and ask",
-        "就音频提问：可添加、拖入、粘贴或录制",
+        "拖入、粘贴或录音，再提问",
     ),
     "tasks": ("Fill in a task", "填入任务"),
     "task_transcribe": ("Transcribe", "转写"),
