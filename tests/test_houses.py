@@ -125,7 +125,7 @@ def test_a_house_may_upload_half_of_the_room_in_a_day():
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory, model: Server) -> Iterator[Served]:
     flags = ["--engine", "openai", "--base-url", model.url, "--allow-private-urls", "--mcp"]
-    small = ["--max-waiting", "8", "--max-uploads-gb", "0.0004"]
+    small = ["--max-waiting", "8", "--max-uploads-gb", "0.0004", "--grace-seconds", "1"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TRUSTED, "10.0.0.5")  # a proxy elsewhere, beside what is trusted always
         folder = tmp_path_factory.mktemp("houses")

@@ -1,13 +1,14 @@
 """Ways to ask on the page in a real browser, and what it says where it cannot send."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.conftest import CLIPS
+from tests.conftest import CLIPS, Visit
 from tests.model_card import ModelCard
 from tests.page_parts import GLASS, KNOCKS, LONG, greedy
 from tests.page_parts import analyst as analyst
@@ -17,27 +18,41 @@ from tests.visitor import Visitor
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-def test_a_spoken_question_is_answered_when_the_recording_ends(visitor: Visitor):
-    greedy(visitor)
-    reply = visitor.answer("voice", lambda: visitor.record(4.5))
-    assert "three plus four" in reply.lower()
-    expect(visitor.clips("voice")).to_have_count(1)
-    expect(visitor.page.locator("#recorder .record-button")).to_be_visible()
+def understood(visit: Visit, ask: Callable[[Visitor], str], tries: int = 3) -> bool:
+    """Whether the model hears the question that the microphone plays.
+
+    Chromium's fake one stutters where a machine has other work: then another visitor asks.
+    """
+    return any("three plus four" in ask(visit()).lower() for _ in range(tries))
 
 
-def test_a_recorded_question_in_the_box_is_transcribed(analyst: Visitor):
-    greedy(analyst)
-    page = analyst.page
-    page.locator("#question .microphone-button").click()
-    page.get_by_role("button", name="Start recording").click()
-    page.wait_for_timeout(4500)
-    page.get_by_role("button", name="Stop recording").click()
-    page.get_by_role("button", name="Attach audio").click()
-    expect(page.locator("#question .thumbnail-item")).to_have_count(1)
-    page.get_by_role("button", name="Transcribe").click()
-    expect(analyst.words).to_have_value("Transcribe the speech.")
-    reply = analyst.answer("analysis", lambda: analyst.words.press("Enter"))
-    assert "three plus four" in reply.lower()
+def test_a_spoken_question_is_answered_when_the_recording_ends(visit: Visit):
+    def ask(visitor: Visitor) -> str:
+        greedy(visitor)
+        reply = visitor.answer("voice", lambda: visitor.record(4.5))
+        expect(visitor.clips("voice")).to_have_count(1)
+        expect(visitor.page.locator("#recorder .record-button")).to_be_visible()
+        return reply
+
+    assert understood(visit, ask)
+
+
+def test_a_recorded_question_in_the_box_is_transcribed(visit: Visit):
+    def ask(visitor: Visitor) -> str:
+        visitor.open("analysis")
+        greedy(visitor)
+        page = visitor.page
+        page.locator("#question .microphone-button").click()
+        page.get_by_role("button", name="Start recording").click()
+        page.wait_for_timeout(4500)
+        page.get_by_role("button", name="Stop recording").click()
+        page.get_by_role("button", name="Attach audio").click()
+        expect(page.locator("#question .thumbnail-item")).to_have_count(1)
+        page.get_by_role("button", name="Transcribe").click()
+        expect(visitor.words).to_have_value("Transcribe the speech.")
+        return visitor.answer("analysis", lambda: visitor.words.press("Enter"))
+
+    assert understood(visit, ask)
 
 
 def heard(*clips: Path, words: str = "") -> dict[str, Any]:
