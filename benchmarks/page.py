@@ -45,18 +45,6 @@ FIRST_WORD = """() => new Promise((done) => {
   document.querySelector("#question .submit-button").click();
 })"""
 
-STOP = """() => new Promise((pressed) => {
-  const said = "#analysis-chat [data-testid=bot]:not(:has(.thought-group))";
-  new MutationObserver((_, observer) => {
-    const stop = document.querySelector("#analysis-stop");
-    if (!stop || !document.querySelector(said)?.textContent.trim()) return;
-    observer.disconnect();
-    stop.click();
-    pressed(Date.now() / 1000);
-  }).observe(document.body, { childList: true, characterData: true, subtree: true });
-  document.querySelector("#question .submit-button").click();
-})"""
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -124,8 +112,9 @@ def costs(samples: list[Sample], parts: int = 4) -> list[dict[str, float]]:
 
 def stop_seconds(visitor: Visitor, engine: Timed) -> float:
     """From pressing stop at a reply's first words to the engine's silence."""
-    visitor.words.fill(QUESTION)
-    pressed = visitor.page.evaluate(STOP)
+    visitor.stop_at_words("analysis")
+    visitor.ask(QUESTION)
+    pressed = visitor.page.wait_for_function("window.pressed").json_value()
     engine.engine.idle.wait()
     taken = time.time() - pressed
     visitor.until_done("analysis")

@@ -1,14 +1,15 @@
-"""Wrong passwords by house: after a few in the minute since the first, none is looked at before
-that is over.
+"""Wrong passwords by house: after a few within a minute, none is looked at until it is over.
 
-The same one again is no guess: it is a program's, or that of a proxy with accounts of its own. See
-`demo.users` for houses; what has no name may be many behind one proxy, and may guess more often.
-This module knows neither requests nor accounts.
+The minute is each house's own, from its first one on. The same one again is no guess: it is a
+program's, or that of a proxy with accounts of its own. See `demo.users` for houses; what has no
+name may be many behind one proxy, and may guess more often. This module knows neither requests nor
+accounts.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from threading import Lock
 
 MOST = 10
@@ -52,6 +53,7 @@ class Guesses:
                 wrong.given.discard(hash(given))
 
     def _forget(self) -> None:
-        now = self._clock()
-        while self._wrong and now - next(iter(self._wrong.values())).begun >= SECONDS:
-            del self._wrong[next(iter(self._wrong))]
+        before = self._clock() - SECONDS
+        over = takewhile(lambda house: self._wrong[house].begun <= before, self._wrong)
+        for house in list(over):
+            del self._wrong[house]

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,19 @@ QUIET_CHROMIUM = [
     "--disable-sync",
 ]
 
-settings.register_profile("tests", deadline=None, derandomize=True)
-settings.load_profile("tests")
+ASKING = (
+    httpx.request, httpx.get, httpx.post, httpx.stream,
+    httpx.Client.__init__, httpx.AsyncClient.__init__,
+)  # fmt: skip
 
-# Where a program would give up after five seconds, a test waits.
-for asking in (httpx.request, httpx.get, httpx.post, httpx.stream, *(
-    client.__init__ for client in (httpx.Client, httpx.AsyncClient)
-)):  # fmt: skip
-    (asking.__kwdefaults__ or {})["timeout"] = httpx.Timeout(PATIENCE)
+
+def pytest_configure() -> None:
+    """Nothing is left to chance, and where a program gives up after five seconds, a test waits."""
+    settings.register_profile("tests", deadline=None, derandomize=True)
+    settings.load_profile("tests")
+    for ask in map(unwrap, ASKING):
+        assert ask.__kwdefaults__
+        ask.__kwdefaults__["timeout"] = httpx.Timeout(PATIENCE)
 
 
 def spoken_wav(folder: Path, clip: str = SPOKEN) -> Path:

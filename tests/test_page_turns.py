@@ -20,13 +20,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # Without chance: what has no end in sight is some hundreds of tokens.
 AT_GREAT_LENGTH = {"temperature": "0", "repetition_penalty": "5", "max_new_tokens": "4000"}
-STOP_AT_WORDS = """() => new MutationObserver((_, observer) => {
-  const said = document.querySelector("#analysis-chat [data-testid=bot]:not(:has(.thought-group))");
-  const stop = document.querySelector("#analysis-stop");
-  if (!stop || !said?.innerText.trim()) return;
-  observer.disconnect();
-  stop.click();
-}).observe(document.body, { childList: true, characterData: true, subtree: true })"""
 AT_LENGTH = (200, 0, None, None, 5, None)  # without chance: what has no end in sight is cut
 OTHERS = 8
 KEEPS_NOTHING = 'localStorage["qwen2-audio-analysis"].length < 100'  # an empty list, ciphered
@@ -35,7 +28,7 @@ KEEPS_NOTHING = 'localStorage["qwen2-audio-analysis"].length < 100'  # an empty 
 def stopped_midway(analyst: Visitor) -> str:
     """Stops a long reply at its first words; what had been said by then."""
     analyst.set_options(**AT_GREAT_LENGTH)
-    analyst.page.evaluate(STOP_AT_WORDS)
+    analyst.stop_at_words("analysis")
     analyst.answer("analysis", lambda: analyst.ask("Count to a thousand.", LONG))
     analyst.until_told()
     analyst.until_drawn()

@@ -41,10 +41,7 @@ def treacherous(source: Source, name: str, limits: Limits) -> Sound:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    sandbox = Sandbox(
-        treacherous,
-        workers=1,
-    )
+    sandbox = Sandbox(treacherous, workers=1)
     sandbox.decode(wav(), "warm.wav", LIMITS)
     yield sandbox
     sandbox.close()

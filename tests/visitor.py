@@ -29,6 +29,17 @@ WATCH = """(stop) => {
   }).observe(document.body, { childList: true, subtree: true });
 }"""
 
+STOP_AT_WORDS = """(tab) => new MutationObserver((_, observer) => {
+  const said = document.querySelector(
+    `#${tab}-chat [data-testid=bot]:not(:has(.thought-group))`
+  );
+  const stop = document.querySelector(`#${tab}-stop`);
+  if (!stop || !said?.innerText.trim()) return;
+  observer.disconnect();
+  stop.click();
+  window.pressed = Date.now() / 1000;
+}).observe(document.body, { childList: true, characterData: true, subtree: true })"""
+
 
 class Visitor:
     """Somebody with a browser of their own, who notes what goes wrong in it."""
@@ -121,6 +132,10 @@ class Visitor:
     def until_done(self, tab: str) -> None:
         """Until the reply is made and the entry is back."""
         expect(self.page.locator(f"#{tab}-stop")).to_have_count(0)
+
+    def stop_at_words(self, tab: str) -> None:
+        """Has the page itself press stop at a reply's first words: no look from here is as soon."""
+        self.page.evaluate(STOP_AT_WORDS, tab)
 
     def until_told(self) -> None:
         """Until the page knows that its event is over, which is a moment after it shows the end."""

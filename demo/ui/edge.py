@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +122,10 @@ def _require_session(state: Any, request: gr.Request | None) -> None:
 
 def _require_whole(history: past.History, own: Callable[[str], str]) -> None:
     """Raises PageError where a message has lost a clip but not all: only a reload drops one."""
-    for paths in (past.paths_of([message]) for message in history):
-        lost = [path for path in paths if not own(path)]
-        if lost and len(paths) > 1:
-            raise PageError("gone_of_several", name=Path(lost[0]).name)
+    several = (paths for one in history if len(paths := past.paths_of([one])) > 1)
+    for path in chain.from_iterable(several):
+        if not own(path):
+            raise PageError("gone_of_several", name=Path(path).name)
 
 
 def _may(request: gr.Request | None, path: str) -> str:
